@@ -3,6 +3,7 @@ package routing
 import (
 	"bytes"
 	"net/netip"
+	"strings"
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
@@ -288,7 +289,28 @@ func appendIDN(dst, host []byte) ([]byte, HostError) {
 	if again, err := idna.Lookup.ToASCII(unicode); err != nil || again != string(name) {
 		return nil, errHostIDNA
 	}
+	if !unmapped(host, unicode) {
+		return nil, errHostIDNA
+	}
 	return name, 0
+}
+
+// unmapped tells whether a host as it was received is the name it was converted to
+// but for case. The mappings of UTS #46 (full-width letters, other full stops, soft
+// hyphens, "ſ" for "s") are for what people type: on the wire RFC 5891, section 5,
+// has none, and an app that gets the raw bytes may read another name in them.
+func unmapped(host []byte, unicode string) bool {
+	labels := strings.Split(string(host), ".")
+	converted := strings.Split(unicode, ".")
+	if len(labels) != len(converted) {
+		return false
+	}
+	for i, label := range labels {
+		if !isASCII([]byte(label)) && strings.ToLower(label) != converted[i] {
+			return false
+		}
+	}
+	return true
 }
 
 func isASCII(b []byte) bool {

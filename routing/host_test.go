@@ -145,7 +145,7 @@ func TestParseHost(t *testing.T) {
 		{in: "XN--Bcher-KVA.example:80", want: "xn--bcher-kva.example"},
 		{in: "faß.example", want: "xn--fa-hia.example"},
 		{in: "例え.テスト", want: "xn--r8jz45g.xn--zckzah"},
-		{in: "example。com", want: "example.com"},
+		{in: "example。com", err: errHostIDNA},
 		{in: "b\xfccher.example", err: errHostUTF8},
 		{in: "b\xc0\xafcher.example", err: errHostUTF8},
 		{in: "xn--.example", err: errHostHyphen},
@@ -154,6 +154,12 @@ func TestParseHost(t *testing.T) {
 		{in: "xn--example-.com", err: errHostHyphen},
 		{in: "xn--0.example", err: errHostIDNA},
 		{in: "xn--BÜCHER-kva.example", err: errHostIDNA},
+		{in: "ａ.example", err: errHostIDNA},
+		{in: "a。example", err: errHostIDNA},
+		{in: "a\u00ad.example", err: errHostIDNA},
+		{in: "bu\u0308cher.example", err: errHostIDNA},
+		{in: "teſt.example", err: errHostIDNA},
+		{in: "bücher.xn--bcher-kva.example", want: "xn--bcher-kva.xn--bcher-kva.example"},
 		{in: "xn--bücher.example", err: errHostIDNA},
 		{in: "xn--a-ecp.ru", err: errHostIDNA}, // "a" and a combining mark first in UTS #46's own tests
 		{in: "１２７.0.0.1", err: errHostIDNA},    // maps to an address
@@ -245,6 +251,12 @@ func slowHost(s string) (string, bool) {
 			return "", false
 		}
 		lower = ascii
+		// No mapping but that of case: what may be registered is what may be sent.
+		for _, label := range strings.Split(name, ".") {
+			if _, err := idna.Registration.ToASCII(strings.ToLower(label)); err != nil && !isASCII([]byte(label)) {
+				return "", false
+			}
+		}
 	}
 	for _, label := range strings.Split(lower, ".") {
 		if !slowLabel.MatchString(label) || strings.Trim(label, "_-") == "" {
