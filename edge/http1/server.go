@@ -1,0 +1,123 @@
+package http1
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-edge/holdfast/edge/exchange"
+)
+
+// Limits bound one client connection. Durations of zero are not allowed.
+type Limits struct {
+	HeaderTimeout time.Duration // for a whole head, from its first byte
+	BodyTimeout   time.Duration // without progress while reading a body or writing an answer
+	IdleTimeout   time.Duration // between two requests
+	MaxHeader     int           // bytes of one head
+}
+
+// Server serves client connections. Its fields are set before the first
+// connection and not changed; Limits may return new values at any time. All methods
+// are safe for concurrent use.
+type Server struct {
+	// Limits is asked once per request.
+	Limits func() Limits
+	// Handler answers one exchange. It must have read the body, or said
+	// CloseAfter or Close, when it returns.
+	Handler func(*exchange.Exchange)
+	// Panicked is told of a panic in Handler. The connection is closed.
+	Panicked func(v any)
+
+	mu       sync.Mutex
+	conns    map[*conn]struct{}
+	ended    chan struct{} // closed when a connection ends, made when somebody waits
+	draining atomic.Bool
+	wg       sync.WaitGroup
+}
+
+// Serve serves one connection until it ends, in the calling goroutine.
+func (s *Server) Serve(nc net.Conn) {
+	c := newConn(s, nc)
+	if !s.track(c) {
+		nc.Close()
+		return
+	}
+	defer s.untrack(c)
+	c.serve()
+}
+
+// Connections returns how many connections are open.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
+// Ended returns a channel that is closed when the next connection ends.
+func (s *Server) Ended() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended == nil {
+		s.ended = make(chan struct{})
+	}
+	return s.ended
+}
+
+func (s *Server) track(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining.Load() {
+		return false
+	}
+	if s.conns == nil {
+		s.conns = make(map[*conn]struct{})
+	}
+	s.conns[c] = struct{}{}
+	s.wg.Add(1)
+	return true
+}
+
+func (s *Server) untrack(c *conn) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	if s.ended != nil {
+		close(s.ended)
+		s.ended = nil
+	}
+	s.mu.Unlock()
+	s.wg.Done()
+}
+
+// ErrCut is returned by Shutdown when connections had to be closed under their requests.
+var ErrCut = errors.New("connections were closed before their answers were complete")
+
+// Shutdown lets requests that have begun finish, ends idle connections, and
+// refuses new ones. When ctx is done the connections that are left are closed:
+// their exchanges end as if the client had left. Shutdown returns when the last one
+// has ended.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.draining.Store(true)
+	for c := range s.conns {
+		c.wakeIdle()
+	}
+	s.mu.Unlock()
+
+	done := make(chan struct{})
+	go func() { s.wg.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	for c := range s.conns {
+		c.nc.Close()
+	}
+	s.mu.Unlock()
+	<-done
+	return ErrCut
+}

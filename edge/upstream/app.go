@@ -1,0 +1,210 @@
+// Package upstream brings requests to apps: it picks an upstream, keeps
+// connections to it, writes the request and reads the answer.
+package upstream
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Errors of reaching an app.
+var (
+	// ErrUnreachable: no upstream took a connection. Nothing was sent.
+	ErrUnreachable = errors.New("no upstream could be reached")
+	// ErrTimeout: the app did not answer, or stopped answering, in time.
+	ErrTimeout = errors.New("the app did not answer in time")
+	// ErrClientGone: the client left while the app's answer was awaited.
+	ErrClientGone = errors.New("the client left")
+	// ErrInterrupted: Interrupt was called.
+	ErrInterrupted = errors.New("interrupted")
+	// ErrMalformed: the app's answer is not HTTP/1.1 as RFC 9112 has it.
+	ErrMalformed = errors.New("the app's answer is malformed")
+	// ErrClosed: the app closed the connection before its answer was complete.
+	ErrClosed = errors.New("the app closed the connection")
+)
+
+// Times of passive marking. An upstream that refuses connections, or breaks off
+// several answers in a row, is passed over for a while that doubles each time.
+const (
+	deadFirst     = time.Second
+	deadMost      = 10 * time.Second
+	breaksForDead = 3
+)
+
+// App is a named group of upstreams. Safe for concurrent use; its exported fields
+// do not change.
+type App struct {
+	Name       string
+	Connect    time.Duration // limit of one connection attempt
+	Response   time.Duration // limit of waiting for the app without progress
+	Idempotent bool          // it recognises a repeated Idempotency-Key
+
+	endpoints []*Endpoint
+	next      atomic.Uint32
+}
+
+// Endpoint is one upstream.
+type Endpoint struct {
+	Address string // host:port
+	Name    string // as the configuration and the log write it
+
+	active    atomic.Int32 // exchanges under way
+	deadUntil atomic.Int64 // Unix nanoseconds; 0: well
+	backoff   atomic.Int64 // nanoseconds
+	breaks    atomic.Int32 // answers broken off in a row
+
+	mu     sync.Mutex
+	idle   []*Conn // the most recently used last
+	closed bool    // nothing is kept any more
+}
+
+// NewApp makes an app of the endpoints, at least one and at most 64.
+func NewApp(name string, endpoints []*Endpoint) *App {
+	return &App{Name: name, endpoints: endpoints}
+}
+
+// Tried is the set of endpoints that an exchange has been sent to.
+type Tried uint64
+
+// pick chooses the endpoint with the fewest exchanges under way among those that
+// were not tried and are not marked dead; if all are marked, the one whose mark ends
+// first. A single upstream is never passed over.
+func (a *App) pick(tried Tried, now int64) (index int) {
+	best, bestDead := -1, int64(0)
+	var bestActive int32
+	n := len(a.endpoints)
+	start := 0
+	if n > 1 {
+		start = int(a.next.Add(1)) % n
+	}
+	for i := range n {
+		k := (start + i) % n
+		if tried&(1<<k) != 0 {
+			continue
+		}
+		e := a.endpoints[k]
+		dead := e.deadUntil.Load()
+		if dead <= now {
+			dead = 0
+		}
+		active := e.active.Load()
+		if best < 0 || dead < bestDead || dead == bestDead && active < bestActive {
+			best, bestDead, bestActive = k, dead, active
+		}
+	}
+	return best
+}
+
+// Acquire returns a connection to an endpoint that was not tried yet, and adds the
+// endpoint to tried. An idle connection is used if there is one, unless fresh.
+// Endpoints that refuse are marked and the next one is tried; the error is
+// ErrUnreachable, wrapping the last cause, when none is left.
+func (a *App) Acquire(ctx context.Context, tried *Tried, fresh bool) (*Conn, error) {
+	var last error
+	for {
+		k := a.pick(*tried, time.Now().UnixNano())
+		if k < 0 {
+			if last == nil {
+				return nil, ErrUnreachable
+			}
+			return nil, errors.Join(ErrUnreachable, last)
+		}
+		*tried |= 1 << k
+		e := a.endpoints[k]
+		if !fresh {
+			if c := e.reuse(); c != nil {
+				c.response = a.Response
+				return c, nil
+			}
+		}
+		c, err := e.dial(ctx, a.Connect)
+		if err == nil {
+			c.response = a.Response
+			return c, nil
+		}
+		if ctx.Err() != nil {
+			return nil, errors.Join(ErrUnreachable, err)
+		}
+		e.refused()
+		last = err
+	}
+}
+
+// Untry takes an endpoint out of tried, so that a stale connection to it may be
+// replaced by a fresh one.
+func (t *Tried) Untry(a *App, c *Conn) {
+	for k, e := range a.endpoints {
+		if e == c.endpoint {
+			*t &^= 1 << k
+		}
+	}
+}
+
+// Upstreams returns the names of the endpoints.
+func (a *App) Upstreams() []string {
+	names := make([]string, len(a.endpoints))
+	for i, e := range a.endpoints {
+		names[i] = e.Name
+	}
+	return names
+}
+
+// Sweep closes connections that have been idle for too long.
+func (a *App) Sweep(now time.Time) {
+	for _, e := range a.endpoints {
+		e.sweep(now)
+	}
+}
+
+// Close closes the idle connections. Those in use are closed when they are released.
+func (a *App) Close() {
+	for _, e := range a.endpoints {
+		e.mu.Lock()
+		e.closed = true
+		e.mu.Unlock()
+		e.sweep(time.Time{})
+	}
+}
+
+func (e *Endpoint) dial(ctx context.Context, limit time.Duration) (*Conn, error) {
+	d := net.Dialer{Timeout: limit}
+	nc, err := d.DialContext(ctx, "tcp", e.Address)
+	if err != nil {
+		return nil, err
+	}
+	e.active.Add(1)
+	return newConn(e, nc), nil
+}
+
+// refused marks the endpoint dead for a while.
+func (e *Endpoint) refused() {
+	back := e.backoff.Load()
+	switch {
+	case back == 0:
+		back = int64(deadFirst)
+	case back < int64(deadMost):
+		back = min(2*back, int64(deadMost))
+	}
+	e.backoff.Store(back)
+	e.deadUntil.Store(time.Now().UnixNano() + back)
+}
+
+// broke counts an answer that was broken off.
+func (e *Endpoint) broke() {
+	if e.breaks.Add(1) >= breaksForDead {
+		e.refused()
+	}
+}
+
+// well forgets all marks.
+func (e *Endpoint) well() {
+	if e.backoff.Load() != 0 || e.breaks.Load() != 0 {
+		e.backoff.Store(0)
+		e.deadUntil.Store(0)
+		e.breaks.Store(0)
+	}
+}

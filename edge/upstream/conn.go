@@ -1,0 +1,352 @@
+package upstream
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/holdfast-edge/holdfast/edge/exchange"
+	"github.com/holdfast-edge/holdfast/edge/http1"
+)
+
+const (
+	// maxAnswerHead bounds the head of an answer, in bytes.
+	maxAnswerHead = 256 << 10
+	// maxInterim bounds how many 1xx answers may come before the final one.
+	maxInterim = 100
+	// tick is how often a wait for the app looks whether the client is still there.
+	tick = time.Second
+)
+
+// Conn is a connection to an upstream with one exchange on it. One goroutine owns
+// it; a second may write the request's body while the owner reads the answer.
+type Conn struct {
+	endpoint *Endpoint
+	nc       net.Conn
+	raw      syscall.RawConn
+	in       http1.Buffer
+	head     http1.Response
+	body     http1.Decoder
+	reused   bool
+	expires  time.Time
+	life     time.Duration // how long it may stay idle after this answer
+	response time.Duration
+
+	// Of the wait for the app: until when (Unix nanoseconds, 0 for ever), whom to ask
+	// whether it is still worth it, and whether to stop.
+	limit       atomic.Int64
+	client      Client
+	interrupted atomic.Bool
+	cut         atomic.Bool // CutWrites was called
+	armed       time.Time   // the read deadline that is set
+	wrote       time.Time   // when the write deadline was set
+	got         bool        // a byte of the answer has arrived
+
+	peek   func(fd uintptr)
+	peeked bool
+}
+
+func newConn(e *Endpoint, nc net.Conn) *Conn {
+	c := &Conn{endpoint: e, nc: nc}
+	if sc, ok := nc.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			c.raw = raw
+		}
+	}
+	c.peek = func(fd uintptr) { c.peeked = http1.Quiet(fd) }
+	c.in.Reset(c)
+	return c
+}
+
+// Upstream is the name of the endpoint.
+func (c *Conn) Upstream() string { return c.endpoint.Name }
+
+// Reused reports whether the connection had carried an exchange before.
+func (c *Conn) Reused() bool { return c.reused }
+
+// alive reports whether an idle connection is still open and silent. What arrives
+// unasked would be taken for the next answer.
+func (c *Conn) alive() bool {
+	if c.raw == nil {
+		return true
+	}
+	c.peeked = false
+	return c.raw.Control(c.peek) == nil && c.peeked
+}
+
+// Client is asked whether the wait for the app is still worth it.
+type Client interface {
+	// Gone reports, without blocking, whether the client has left.
+	Gone() bool
+}
+
+// Interim takes the informational answers of an app. An error means that the
+// client is gone.
+type Interim interface {
+	Interim(status int, fields []exchange.Field) error
+}
+
+// Watch makes every wait for the app ask the client, about once a second, whether it
+// is still there. nil stops asking.
+func (c *Conn) Watch(client Client) { c.client = client }
+
+// Await starts the clock of the app's answer: from now on it has the app's response
+// time to make progress. Safe for concurrent use.
+func (c *Conn) Await() {
+	c.limit.Store(time.Now().Add(c.response).UnixNano())
+}
+
+// AwaitForever lets the app take its time.
+func (c *Conn) AwaitForever() { c.limit.Store(0) }
+
+// Interrupt makes the read under way, and all later ones, fail with ErrInterrupted.
+// Safe for concurrent use.
+func (c *Conn) Interrupt() {
+	c.interrupted.Store(true)
+	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+}
+
+// CutWrites makes writes fail from now on, the one under way too. Safe for
+// concurrent use.
+func (c *Conn) CutWrites() {
+	c.cut.Store(true)
+	_ = c.nc.SetWriteDeadline(time.Unix(1, 0))
+}
+
+// Write sends bytes of the request. It fails when the app takes none for the
+// app's response time.
+func (c *Conn) Write(p []byte) (int, error) {
+	if now := time.Now(); now.Sub(c.wrote) > tick {
+		c.wrote = now
+		if err := c.nc.SetWriteDeadline(now.Add(c.response + tick)); err != nil {
+			return 0, err
+		}
+	}
+	return c.nc.Write(p)
+}
+
+// Read reads from the app, in waits of at most a second, so that it can look
+// whether the client is still there. Errors: ErrTimeout, ErrClientGone,
+// ErrInterrupted, io.EOF, or the connection's.
+func (c *Conn) Read(p []byte) (int, error) {
+	for {
+		now := time.Now()
+		until := now.Add(tick)
+		if limit := c.limit.Load(); limit != 0 {
+			if now.UnixNano() >= limit {
+				return 0, ErrTimeout
+			}
+			if until.UnixNano() > limit {
+				until = time.Unix(0, limit)
+			}
+		}
+		// A deadline that still has half a tick to go is left as it is.
+		if c.armed.Sub(now) < tick/2 || c.armed.After(until) {
+			if err := c.nc.SetReadDeadline(until); err != nil {
+				return 0, err
+			}
+			c.armed = until
+		}
+		if c.interrupted.Load() {
+			return 0, ErrInterrupted
+		}
+		n, err := c.nc.Read(p)
+		if n > 0 {
+			c.got = true
+			return n, nil
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		c.armed = time.Time{}
+		if c.client != nil && c.client.Gone() {
+			return 0, ErrClientGone
+		}
+	}
+}
+
+// ReadHead reads the head of the final answer to a request with the given method.
+// 1xx answers that concern the client go to interim (100 is not among
+// them: the edge has sent its own). The head is valid until StreamBody or Release.
+// Errors: ErrTimeout, ErrClientGone, ErrInterrupted, ErrMalformed, ErrClosed.
+func (c *Conn) ReadHead(method []byte, interim Interim) (*http1.Response, error) {
+	for range maxInterim {
+		if err := c.readHead(); err != nil {
+			return nil, err
+		}
+		h := &c.head
+		switch {
+		case h.Status == 101 || h.Status >= 200:
+			h.Body(&c.body, &c.in, method)
+			c.life = keepAlive(h.Fields, idleTime)
+			return h, nil
+		case h.Status != 100:
+			if err := interim.Interim(h.Status, h.Fields); err != nil {
+				return nil, errors.Join(ErrClientGone, err)
+			}
+		}
+		c.in.Unpin()
+	}
+	return nil, malformed("too many interim answers")
+}
+
+func (c *Conn) readHead() error {
+	c.head.Reset()
+	for {
+		buf := c.in.Unread()
+		n, bad := c.head.Parse(buf)
+		switch {
+		case bad != nil:
+			return malformed(bad.Reason)
+		case n > 0:
+			c.in.Pin(n)
+			return nil
+		case len(buf) > maxAnswerHead:
+			return malformed("the head is too large")
+		}
+		moves := c.in.Moves
+		if err := c.in.Fill(); err != nil {
+			return closed(err)
+		}
+		if c.in.Moves != moves {
+			c.head.Reset()
+		}
+	}
+}
+
+// Answered reports whether any byte of an answer has arrived.
+func (c *Conn) Answered() bool { return c.got }
+
+// StreamBody lets the head go, after which Body reads the body through a buffer
+// of stream size where it is long.
+func (c *Conn) StreamBody() {
+	c.in.Unpin()
+	if !c.body.Done() && !c.body.Buffered() {
+		c.in.Widen()
+	}
+}
+
+// Body reads the body of the answer. Its errors are those of BodyError.
+func (c *Conn) Body() *http1.Decoder { return &c.body }
+
+// BodyError translates an error of Body, which is then one of ReadHead's.
+func BodyError(err error) error {
+	var bad *exchange.Malformed
+	if errors.As(err, &bad) {
+		return malformed(bad.Reason)
+	}
+	return closed(err)
+}
+
+func malformed(reason string) error { return errors.Join(ErrMalformed, errors.New(reason)) }
+
+// closed translates an error of Read.
+func closed(err error) error {
+	switch err {
+	case ErrTimeout, ErrClientGone, ErrInterrupted:
+		return err
+	case io.EOF, io.ErrUnexpectedEOF:
+		return ErrClosed
+	}
+	return errors.Join(ErrClosed, err)
+}
+
+// Release ends the exchange. The connection is kept for reuse if the request was
+// written whole, the answer was read to its end, and both sides want it kept.
+func (c *Conn) Release(written bool) {
+	e := c.endpoint
+	e.active.Add(-1)
+	e.well()
+	keep := written && c.body.Done() && !c.head.Close && c.head.Status != 101 &&
+		!c.interrupted.Load() && !c.cut.Load() && len(c.in.Unread()) == 0
+	c.in.Free()
+	if !keep || c.life <= 0 {
+		_ = c.nc.Close()
+		return
+	}
+	c.client, c.got = nil, false
+	c.limit.Store(0)
+	c.expires = time.Now().Add(c.life)
+	e.put(c)
+}
+
+// Discard ends the exchange and the connection. broke says that the app broke it off.
+func (c *Conn) Discard(broke bool) {
+	c.endpoint.active.Add(-1)
+	if broke && !c.reused {
+		c.endpoint.broke()
+	}
+	c.in.Free()
+	_ = c.nc.Close()
+}
+
+// Detach hands the connection over after a 101 answer, with what was read ahead.
+// The exchange stays counted until Detached.Close.
+func (c *Conn) Detach() *Detached {
+	_ = c.nc.SetDeadline(time.Time{})
+	return &Detached{c: c}
+}
+
+// Detached is a connection after a switch of protocols. One goroutine may read
+// while another writes.
+type Detached struct {
+	c      *Conn
+	closed atomic.Bool
+}
+
+// Read returns what was read ahead first.
+func (d *Detached) Read(p []byte) (int, error) {
+	if u := d.c.in.Unread(); len(u) > 0 {
+		n := copy(p, u)
+		d.c.in.Consume(n)
+		return n, nil
+	}
+	return d.c.nc.Read(p)
+}
+
+func (d *Detached) Write(p []byte) (int, error) { return d.c.nc.Write(p) }
+
+// CloseWrite half-closes towards the app.
+func (d *Detached) CloseWrite() error {
+	if cw, ok := d.c.nc.(interface{ CloseWrite() error }); ok {
+		return cw.CloseWrite()
+	}
+	return d.c.nc.Close()
+}
+
+// Close ends the connection; more than once does nothing.
+func (d *Detached) Close() error {
+	if d.closed.Swap(true) {
+		return nil
+	}
+	d.c.endpoint.active.Add(-1)
+	return d.c.nc.Close()
+}
+
+// keepAlive shortens a lifetime to what the app announced (the Keep-Alive field is
+// described in RFC 2068, section 19.7.1.1), less a second for the way.
+func keepAlive(fields []exchange.Field, life time.Duration) time.Duration {
+	for i := range fields {
+		if fields[i].ID != exchange.KeepAlive {
+			continue
+		}
+		_, v, ok := bytes.Cut(fields[i].Value, []byte("timeout="))
+		if !ok {
+			continue
+		}
+		end := 0
+		for end < len(v) && v[end] >= '0' && v[end] <= '9' {
+			end++
+		}
+		if n, err := strconv.Atoi(string(v[:end])); err == nil {
+			life = min(life, time.Duration(n)*time.Second-time.Second)
+		}
+	}
+	return life
+}
