@@ -1,0 +1,166 @@
+package accesslog
+
+import (
+	"math"
+	"strconv"
+	"time"
+	"unicode/utf8"
+	"unsafe"
+)
+
+const hexDigits = "0123456789abcdef"
+
+// plainASCII tells which bytes stand in a JSON string as themselves.
+var plainASCII = func() (t [256]bool) {
+	for c := 0x20; c < 0x7f; c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()
+
+// appendString appends s as a JSON string (RFC 8259 §7). Control characters, C1
+// controls included, are escaped, so that a line never holds one. A byte that is
+// not part of valid UTF-8 becomes the Latin-1 character of the same number
+// (0xE9 -> \u00e9): always valid JSON, and the original can still be seen.
+//
+// A text longer than limit bytes is cut, and the mark "...[N more bytes]" says
+// how much is missing. A limit of 0 means none.
+func appendString(b []byte, s string, limit int) []byte {
+	cut := 0
+	if limit > 0 && len(s) > limit {
+		end := limit
+		for end > limit-utf8.UTFMax && !utf8.RuneStart(s[end]) {
+			end--
+		}
+		s, cut = s[:end], len(s)-end
+	}
+	b = append(b, '"')
+	b = appendEscaped(b, s)
+	if cut > 0 {
+		b = append(b, "...["...)
+		b = strconv.AppendInt(b, int64(cut), 10)
+		b = append(b, " more bytes]"...)
+	}
+	return append(b, '"')
+}
+
+func appendEscaped(b []byte, s string) []byte {
+	start := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		if plainASCII[c] {
+			i++
+			continue
+		}
+		r, size := rune(c), 1
+		if c >= utf8.RuneSelf {
+			var valid rune
+			valid, size = utf8.DecodeRuneInString(s[i:])
+			if size > 1 && valid > 0x9f {
+				i += size
+				continue
+			}
+			if size > 1 {
+				r = valid
+			}
+		}
+		b = append(b, s[start:i]...)
+		switch r {
+		case '"', '\\':
+			b = append(b, '\\', byte(r))
+		case '\n':
+			b = append(b, '\\', 'n')
+		case '\r':
+			b = append(b, '\\', 'r')
+		case '\t':
+			b = append(b, '\\', 't')
+		default:
+			b = append(b, '\\', 'u', '0', '0', hexDigits[r>>4&15], hexDigits[r&15])
+		}
+		i += size
+		start = i
+	}
+	return append(b, s[start:]...)
+}
+
+// appendBytes is appendString for bytes.
+func appendBytes(b, s []byte, limit int) []byte { return appendString(b, unsafeString(s), limit) }
+
+// unsafeString is s as a string without a copy. The string must not outlive the
+// bytes, nor be kept where they may change.
+func unsafeString(s []byte) string { return unsafe.String(unsafe.SliceData(s), len(s)) }
+
+// appendTime appends t in UTC as RFC 3339 with all nine digits of the
+// nanoseconds, so that times of one length sort as text.
+func appendTime(b []byte, t time.Time) []byte {
+	return t.UTC().AppendFormat(b, "2006-01-02T15:04:05.000000000Z")
+}
+
+// appendSeconds appends d as a JSON number of seconds, exact, without zeros at
+// the end.
+func appendSeconds(b []byte, d time.Duration) []byte {
+	n := uint64(d)
+	if d < 0 {
+		b = append(b, '-')
+		n = -n
+	}
+	b = strconv.AppendUint(b, n/1e9, 10)
+	frac := n % 1e9
+	if frac == 0 {
+		return b
+	}
+	b = append(b, ".000000000"...)
+	end := len(b)
+	for i := end - 1; frac > 0; i-- {
+		b[i] = byte('0' + frac%10)
+		frac /= 10
+	}
+	for b[end-1] == '0' {
+		end--
+	}
+	return b[:end]
+}
+
+// parseSeconds reads what appendSeconds writes. It does not read exponents, more
+// than nine decimals, or what does not fit a Duration.
+func parseSeconds(s []byte) (time.Duration, bool) {
+	negative := len(s) > 0 && s[0] == '-'
+	if negative {
+		s = s[1:]
+	}
+	if len(s) == 0 || s[0] == '0' && len(s) > 1 && s[1] != '.' {
+		return 0, false
+	}
+	var n uint64
+	i := 0
+	for ; i < len(s) && s[i] >= '0' && s[i] <= '9'; i++ {
+		n = n*10 + uint64(s[i]-'0')
+		if n > math.MaxInt64/uint64(time.Second) {
+			return 0, false
+		}
+	}
+	if i == 0 {
+		return 0, false
+	}
+	n *= 1e9
+	if i < len(s) {
+		if s[i] != '.' || len(s)-i-1 > 9 || len(s)-i-1 == 0 {
+			return 0, false
+		}
+		scale := uint64(1e8)
+		for _, c := range s[i+1:] {
+			if c < '0' || c > '9' {
+				return 0, false
+			}
+			n += uint64(c-'0') * scale
+			scale /= 10
+		}
+	}
+	if n > math.MaxInt64 {
+		return 0, false
+	}
+	if negative {
+		return -time.Duration(n), true
+	}
+	return time.Duration(n), true
+}
