@@ -1,0 +1,91 @@
+// Package edge is the process in front of the apps: it puts the parts together.
+// The path of one request is Edge.serve, in chain.go.
+package edge
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/holdfast-edge/holdfast/accesslog"
+	"github.com/holdfast-edge/holdfast/edge/http1"
+)
+
+// Store is where records go. *accesslog.Store is one.
+type Store interface {
+	// Commit makes a captured record durable: it has survived a crash of the
+	// machine once Commit returns nil. It keeps nothing of the record.
+	Commit(*accesslog.Record) error
+	// Append takes the line of a finished exchange, which is on disk within a
+	// second. It does not wait for the disk and keeps nothing of the record.
+	Append(*accesslog.Record)
+	// NewCapture returns a place for up to limit bytes of a request's body. Its
+	// Release must be called.
+	NewCapture(limit int64) *accesslog.Capture
+}
+
+// Edge serves requests under the live generation. Its methods are safe for
+// concurrent use.
+type Edge struct {
+	log    zerolog.Logger
+	gate   *levelGate
+	store  Store
+	ids    *accesslog.IDs
+	agents *accesslog.UserAgents
+	live   atomic.Pointer[generation]
+	server http1.Server
+
+	mu          sync.Mutex // guards the listeners and reloads
+	listeners   map[string]*listener
+	lastFailure failureLog
+}
+
+func newEdge(log zerolog.Logger, store Store, ids *accesslog.IDs, g *generation) *Edge {
+	e := &Edge{log: log, store: store, ids: ids, agents: accesslog.NewUserAgents(),
+		listeners: make(map[string]*listener)}
+	e.live.Store(g)
+	e.server.Limits = func() http1.Limits { return e.live.Load().limits }
+	e.server.Handler = e.serve
+	e.server.Panicked = func(v any) { e.log.Error().Interface("panic", v).Msg("a bug: a connection was closed") }
+	return e
+}
+
+// sweep closes idle connections to apps whose time is up, until stop is closed.
+func (e *Edge) sweep(stop <-chan struct{}) {
+	t := time.NewTicker(10 * time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case now := <-t.C:
+			for _, a := range e.live.Load().apps {
+				a.Sweep(now)
+			}
+		}
+	}
+}
+
+// failureLog bounds how often the same trouble is logged.
+type failureLog struct {
+	mu      sync.Mutex
+	last    time.Time
+	skipped int
+}
+
+// unrecorded says that a failed request could not be put on disk. The request is
+// answered all the same: refusing it would lose it as well.
+func (e *Edge) unrecorded(f *flight, err error) {
+	l := &e.lastFailure
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if time.Since(l.last) < time.Second {
+		l.skipped++
+		return
+	}
+	e.log.Error().Err(err).Str("id", f.idText).Int("more", l.skipped).
+		Msg("a failed request could not be recorded: it can't be replayed")
+	l.last, l.skipped = time.Now(), 0
+}

@@ -1,0 +1,148 @@
+package edge
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// listener accepts connections on one address until it is closed.
+type listener struct {
+	ln   net.Listener
+	done chan struct{}
+}
+
+// listenError explains why an address cannot be had.
+type listenError struct {
+	addr string
+	err  error
+}
+
+func (e *listenError) Error() string { return fmt.Sprintf("cannot listen on %s: %v", e.addr, e.err) }
+
+func (e *listenError) Unwrap() error { return e.err }
+
+// Hint says what to do about it.
+func (e *listenError) Hint() string {
+	_, port, _ := net.SplitHostPort(e.addr)
+	switch {
+	case errors.Is(e.err, syscall.EADDRINUSE):
+		return fmt.Sprintf("another process has port %s (ss -ltnp 'sport = :%s' shows which): stop it, or change listen.http", port, port)
+	case errors.Is(e.err, syscall.EACCES):
+		return fmt.Sprintf("ports below 1024 need a privilege: run it by systemd with AmbientCapabilities=CAP_NET_BIND_SERVICE, or `setcap cap_net_bind_service=+ep %s`, or listen on a higher port", executable())
+	case errors.Is(e.err, syscall.EADDRNOTAVAIL):
+		return "this machine does not have that address (ip addr shows which it has)"
+	}
+	return "check listen.http in the configuration"
+}
+
+func executable() string {
+	if p, err := os.Executable(); err == nil {
+		return p
+	}
+	return "edge"
+}
+
+// openListeners opens the addresses that are not open yet. On an error, what it
+// had opened is closed again.
+func (e *Edge) openListeners(addrs []string) (map[string]*listener, error) {
+	opened := make(map[string]*listener)
+	for _, addr := range addrs {
+		if e.listeners[addr] != nil || opened[addr] != nil {
+			continue
+		}
+		network := "tcp"
+		if strings.HasPrefix(addr, "0.0.0.0:") {
+			network = "tcp4"
+		}
+		ln, err := net.Listen(network, addr)
+		if err != nil {
+			for _, l := range opened {
+				_ = l.ln.Close()
+			}
+			return nil, &listenError{addr, unwrapOp(err)}
+		}
+		opened[addr] = &listener{ln: ln, done: make(chan struct{})}
+	}
+	return opened, nil
+}
+
+// unwrapOp takes the address, which is said already, out of a listen error.
+func unwrapOp(err error) error {
+	var sys *os.SyscallError
+	if errors.As(err, &sys) {
+		return sys.Err
+	}
+	return err
+}
+
+// startListeners begins to accept on the opened listeners and closes those whose
+// address is not wanted any more. Their connections stay.
+func (e *Edge) startListeners(opened map[string]*listener, addrs []string) {
+	wanted := make(map[string]bool, len(addrs))
+	for _, a := range addrs {
+		wanted[a] = true
+	}
+	for addr, l := range e.listeners {
+		if !wanted[addr] {
+			_ = l.ln.Close()
+			<-l.done
+			delete(e.listeners, addr)
+		}
+	}
+	for addr, l := range opened {
+		e.listeners[addr] = l
+		go e.accept(l)
+	}
+}
+
+// closeListeners ends all accepting.
+func (e *Edge) closeListeners() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for addr, l := range e.listeners {
+		_ = l.ln.Close()
+		<-l.done
+		delete(e.listeners, addr)
+	}
+}
+
+// accept serves the listener's connections. At limits.max_connections it stops
+// accepting until one ends: the kernel's queue holds new ones meanwhile.
+func (e *Edge) accept(l *listener) {
+	defer close(l.done)
+	var pause time.Duration
+	for {
+		e.waitForRoom(l)
+		nc, err := l.ln.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			// Out of descriptors, or a connection that was reset meanwhile.
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			e.log.Warn().Err(err).Dur("pause", pause).Msg("cannot accept a connection")
+			time.Sleep(pause)
+			continue
+		}
+		pause = 0
+		go e.server.Serve(nc)
+	}
+}
+
+func (e *Edge) waitForRoom(l *listener) {
+	for {
+		most := e.live.Load().cfg.Limits.MaxConnections
+		if most <= 0 || e.server.Connections() < most {
+			return
+		}
+		select {
+		case <-e.server.Ended():
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}

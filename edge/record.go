@@ -1,0 +1,133 @@
+package edge
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/holdfast-edge/holdfast/accesslog"
+	"github.com/holdfast-edge/holdfast/edge/exchange"
+	"github.com/holdfast-edge/holdfast/edge/http1"
+)
+
+// clientOf is who asked: the peer, or whom a trusted proxy names.
+type clientOf struct {
+	addr   netip.AddrPort
+	scheme string
+}
+
+// findClient believes X-Forwarded-For and X-Forwarded-Proto of trusted peers: the
+// client is the last address in the list that is not a trusted proxy itself.
+func (f *flight) findClient() {
+	x := f.x
+	f.client = clientOf{x.Remote, x.Scheme}
+	if len(f.gen.cfg.TrustedProxies) == 0 || !f.gen.trusts(x.Remote.Addr()) {
+		return
+	}
+	f.peer = true
+	for i := len(x.Fields) - 1; i >= 0; i-- {
+		field := &x.Fields[i]
+		switch field.ID {
+		case exchange.XForwardedProto:
+			if exchange.Is(field.Value, "https") {
+				f.client.scheme = "https"
+			} else if exchange.Is(field.Value, "http") {
+				f.client.scheme = "http"
+			}
+		case exchange.XForwardedFor:
+			if !f.gen.trusts(f.client.addr.Addr()) {
+				continue
+			}
+			list := bytes.Split(field.Value, []byte(","))
+			for k := len(list) - 1; k >= 0 && f.gen.trusts(f.client.addr.Addr()); k-- {
+				a, err := netip.ParseAddr(string(bytes.TrimSpace(list[k])))
+				if err != nil {
+					return
+				}
+				f.client.addr = netip.AddrPortFrom(a.Unmap(), 0)
+			}
+		}
+	}
+}
+
+// commit puts the captured record on disk: the rest of the body is read, the
+// payload sealed, and the record written and synced. It returns when that is so,
+// or when it has been said that it could not be.
+func (f *flight) commit() {
+	if f.committed {
+		return
+	}
+	f.readRest()
+	f.committed = true
+	f.fillRecord()
+	r := &f.record
+	complete := f.bodyErr == io.EOF && f.x.Malformed == nil
+	body, kept, blob, err := f.capture.Seal(complete)
+	if err != nil {
+		f.edge.unrecorded(f, err)
+	}
+	r.Body = body
+	f.payload = accesslog.Payload{Client: f.client.addr, Scheme: f.client.scheme,
+		Head: f.x.Head, Body: kept, Blob: blob}
+	if complete {
+		for _, t := range f.x.Body.Trailers() {
+			f.payload.Trailer = http1.AppendField(f.payload.Trailer, t.Name, t.Value)
+		}
+	}
+	r.Payload = &f.payload
+	if err := f.edge.store.Commit(r); err != nil {
+		f.edge.unrecorded(f, err)
+	}
+	r.Payload = nil
+}
+
+// fillRecord writes down what is known of the exchange now.
+func (f *flight) fillRecord() {
+	x, r := f.x, &f.record
+	r.ID, r.Time, r.Duration = f.id, x.Arrival, time.Since(x.Arrival)
+	r.Outcome, r.Status, r.Reason = f.outcome, f.status, f.reason
+	r.Generation, r.Stage = f.gen.id, "stable"
+	r.Match = f.decision.Match.String()
+	if s := f.decision.Site; s != nil {
+		r.Site = s.Name
+	}
+	if rt := f.decision.Route; rt != nil {
+		r.Route = rt.Path
+	}
+	r.App, r.Upstream = f.decision.App, f.upstream
+	r.Client = f.client.addr
+	r.Proto, r.Method, r.Host, r.URI = x.Proto, x.Method, x.Host, x.Target
+	r.Headers = f.headers[:0]
+	for i := range x.Fields {
+		field := &x.Fields[i]
+		var name string
+		switch field.ID {
+		case exchange.UserAgent:
+			name = "User-Agent"
+			r.UserAgent = f.edge.agents.Parse(field.Value)
+		case exchange.Referer:
+			name = "Referer"
+		case exchange.ContentType:
+			name = "Content-Type"
+		default:
+			continue
+		}
+		if len(r.Headers) < len(f.headers) {
+			r.Headers = append(r.Headers, accesslog.Header{Name: name, Value: field.Value})
+		}
+	}
+	r.BytesRead = int64(len(x.Head)) + f.capture.Len() + f.tunnelRead
+	r.Size = x.Answer.Sent() + f.tunnelSent
+	if !f.committed {
+		r.Body = accesslog.Body{Bytes: f.capture.Len(), Complete: f.bodyErr == nil || f.bodyErr == io.EOF}
+	}
+}
+
+func statusText(status int) string {
+	if t := http.StatusText(status); t != "" {
+		return t
+	}
+	return "Refused"
+}

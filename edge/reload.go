@@ -1,0 +1,65 @@
+package edge
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/holdfast-edge/holdfast/configs"
+)
+
+// reload reads the configuration again and swaps it in. A configuration that is not
+// valid, or cannot take effect, changes nothing and says why. Connections stay;
+// requests under way end under the generation they began with.
+func (e *Edge) reload(path string) {
+	cfg, err := configs.Load(path, configs.Options{Getenv: os.LookupEnv})
+	if err == nil {
+		err = e.swap(cfg)
+	}
+	var bad *configs.Errors
+	switch {
+	case errors.As(err, &bad):
+		for _, p := range bad.Problems {
+			ev := e.log.Error()
+			if p.Warning {
+				ev = e.log.Warn()
+			}
+			ev.Str("at", p.Origin.String()).Int("column", p.Origin.Column).Str("hint", p.Hint).Msg(p.Message)
+		}
+		e.log.Error().Str("generation", e.live.Load().id).Msg("reload refused: the file is not valid; nothing was changed")
+	case err != nil:
+		e.log.Error().Err(err).Str("generation", e.live.Load().id).Msg("reload refused; nothing was changed")
+	default:
+		for _, w := range cfg.Warnings {
+			e.log.Warn().Str("at", w.Origin.String()).Str("hint", w.Hint).Msg(w.Message)
+		}
+	}
+}
+
+// swap makes cfg the live configuration.
+func (e *Edge) swap(cfg *configs.Config) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	old := e.live.Load()
+	if cfg.Data != old.cfg.Data {
+		return fmt.Errorf("`data` changed from %s to %s: that needs a restart", old.cfg.Data, cfg.Data)
+	}
+	if cfg.Admin != old.cfg.Admin {
+		return fmt.Errorf("`admin` changed from %s to %s: that needs a restart", old.cfg.Admin, cfg.Admin)
+	}
+	g := newGeneration(cfg, old)
+	if g.id == old.id {
+		g.since = old.since
+	}
+	opened, err := e.openListeners(cfg.Listen.HTTP)
+	if err != nil {
+		return err
+	}
+	e.live.Store(g)
+	e.gate.set(cfg.Diagnostics.Level)
+	e.startListeners(opened, cfg.Listen.HTTP)
+	old.retire(g)
+	e.log.Info().Str("generation", g.id).Str("was", old.id).Int("sites", len(cfg.Sites)).Strs("http", e.addresses()).
+		Msg("reloaded")
+	return nil
+}

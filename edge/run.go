@@ -1,0 +1,190 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/rs/zerolog"
+
+	"github.com/holdfast-edge/holdfast/accesslog"
+	"github.com/holdfast-edge/holdfast/configs"
+)
+
+// drainTime is how long requests under way may take to finish after a SIGTERM.
+const drainTime = 30 * time.Second
+
+// Options say how to run the edge.
+type Options struct {
+	ConfigPath string   // the main configuration file
+	Stderr     *os.File // the operational log
+	Terminal   bool     // the log is for a person: console format
+	Version    string
+}
+
+// Run serves in the foreground until ctx is done or SIGTERM or SIGINT arrives;
+// SIGHUP reloads the configuration. It returns nil after an orderly end. Errors of the
+// configuration are *configs.Errors; others may have a method Hint() string.
+func Run(ctx context.Context, o Options) error {
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+
+	cfg, err := configs.Load(o.ConfigPath, configs.Options{Getenv: os.LookupEnv})
+	if err != nil {
+		return err
+	}
+	gate := new(levelGate)
+	gate.set(cfg.Diagnostics.Level)
+	log := newLogger(o, gate)
+	for _, w := range cfg.Warnings {
+		log.Warn().Str("at", w.Origin.String()).Str("hint", w.Hint).Msg(w.Message)
+	}
+	files := raiseFileLimit()
+
+	store, err := accesslog.OpenStore(cfg.Data, accesslog.StoreOptions{Log: log})
+	if err != nil {
+		return storeError(cfg.Data, err)
+	}
+	e := newEdge(log, store, store.NewIDs(), newGeneration(cfg, nil))
+	e.gate = gate
+	opened, err := e.openListeners(cfg.Listen.HTTP)
+	if err != nil {
+		return errors.Join(err, store.Close())
+	}
+	admin, err := e.listenAdmin(cfg.Admin)
+	if err != nil {
+		for _, l := range opened {
+			_ = l.ln.Close()
+		}
+		return errors.Join(err, store.Close())
+	}
+
+	stop := make(chan struct{})
+	swept := make(chan struct{})
+	go func() { defer close(swept); e.sweep(stop) }()
+	e.mu.Lock()
+	e.startListeners(opened, cfg.Listen.HTTP)
+	e.mu.Unlock()
+	log.Info().Str("config", cfg.Path).Str("generation", e.live.Load().id).Strs("http", e.addresses()).
+		Int("sites", len(cfg.Sites)).Str("data", cfg.Data).Uint64("files", files).Str("version", o.Version).
+		Int("pid", os.Getpid()).Msg("ready")
+	notify(daemon.SdNotifyReady)
+
+	e.handleSignals(ctx, signals, o.ConfigPath)
+
+	notify(daemon.SdNotifyStopping)
+	log.Info().Int("connections", e.server.Connections()).Dur("limit", drainTime).Msg("stopping: finishing what is under way")
+	e.closeListeners()
+	drain, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	go func() { // a second signal does not wait
+		select {
+		case <-signals:
+			cancel()
+		case <-drain.Done():
+		}
+	}()
+	if err := e.server.Shutdown(drain); err != nil {
+		log.Warn().Err(err).Msg("not everything could finish; it is recorded")
+	}
+	cancel()
+	close(stop)
+	<-swept
+	admin.close()
+	for _, a := range e.live.Load().apps {
+		a.Close()
+	}
+	if err := store.Close(); err != nil {
+		return fmt.Errorf("closing the log: %w", err)
+	}
+	log.Info().Msg("stopped")
+	return nil
+}
+
+// handleSignals reloads on SIGHUP and returns when it is time to stop.
+func (e *Edge) handleSignals(ctx context.Context, signals <-chan os.Signal, path string) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case s := <-signals:
+			if s != syscall.SIGHUP {
+				return
+			}
+			notify(daemon.SdNotifyReloading + "\n" + monotonic())
+			e.reload(path)
+			notify(daemon.SdNotifyReady)
+		}
+	}
+}
+
+// notify tells systemd, if it wants to know; elsewhere it does nothing.
+func notify(state string) { _, _ = daemon.SdNotify(false, state) }
+
+// addresses are those the edge accepts on, with the ports the kernel chose.
+func (e *Edge) addresses() []string {
+	var addrs []string
+	for _, l := range e.listeners {
+		addrs = append(addrs, l.ln.Addr().String())
+	}
+	return addrs
+}
+
+// levelGate lets through what is at least as grave as its level, which may change.
+type levelGate struct{ level atomic.Int32 }
+
+func (g *levelGate) Sample(l zerolog.Level) bool { return int32(l) >= g.level.Load() }
+
+func (g *levelGate) set(level string) {
+	l, err := zerolog.ParseLevel(level)
+	if err != nil {
+		l = zerolog.InfoLevel
+	}
+	g.level.Store(int32(l))
+}
+
+func newLogger(o Options, gate *levelGate) zerolog.Logger {
+	if o.Terminal {
+		_, plain := os.LookupEnv("NO_COLOR")
+		w := zerolog.ConsoleWriter{Out: o.Stderr, TimeFormat: time.TimeOnly, NoColor: plain}
+		return zerolog.New(w).Sample(gate).With().Timestamp().Logger()
+	}
+	return zerolog.New(o.Stderr).Sample(gate).With().Timestamp().Logger()
+}
+
+// hinted is an error with a hint what to do.
+type hinted struct {
+	error
+	hint string
+}
+
+func (h *hinted) Hint() string  { return h.hint }
+func (h *hinted) Unwrap() error { return h.error }
+
+func storeError(dir string, err error) error {
+	var used *accesslog.ErrInUse
+	switch {
+	case errors.As(err, &used):
+		return &hinted{err, "another edge runs on this data directory: stop it first, or give this one its own `data`"}
+	case errors.Is(err, os.ErrPermission):
+		return &hinted{err, fmt.Sprintf("the edge must own %s: chown it to the user it runs as, or set `data`", dir)}
+	case errors.Is(err, syscall.ENOSPC):
+		return &hinted{err, "the disk is full: make room, or set `data` to another one"}
+	}
+	return fmt.Errorf("opening the log in %s: %w", dir, err)
+}
+
+// monotonic is the time stamp that systemd wants with RELOADING=1.
+func monotonic() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "MONOTONIC_USEC=%d", monotonicMicros())
+	return b.String()
+}

@@ -1,0 +1,123 @@
+package edge
+
+import (
+	"errors"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-edge/holdfast/edge/http1"
+	"github.com/holdfast-edge/holdfast/edge/upstream"
+)
+
+// upload is a body that is still arriving while the app already answers: a second
+// goroutine reads it from the client, keeps it, and passes it on. The first one
+// reads the answer meanwhile, because an app may answer early, and one that is not
+// read from may stop reading.
+type upload struct {
+	f       *flight
+	conn    *upstream.Conn
+	done    chan struct{}
+	ended   atomic.Bool // the goroutine is about to return; err is set
+	stopped atomic.Bool // nothing more goes to the app
+	written bool        // the app has all of it; valid after done
+	err     error       // io.EOF when the body was read to its end; valid after ended
+}
+
+// chunkRoom is what a chunk's size line needs in front of its data, in bytes.
+const chunkRoom = 16
+
+func (f *flight) startUpload(conn *upstream.Conn) {
+	u := &upload{f: f, conn: conn, done: make(chan struct{})}
+	f.up = u
+	conn.AwaitForever() // the app's time starts when it has everything
+	conn.Watch(u)
+	go u.run()
+}
+
+// Gone implements upstream.Client. While the body is read, reading finds out.
+func (u *upload) Gone() bool { return u.ended.Load() && u.f.x.Answer.Gone() }
+
+func (u *upload) run() {
+	defer close(u.done)
+	x := u.f.x
+	mem := http1.GetBuffer(128 << 10)
+	defer http1.PutBuffer(mem)
+	data := (*mem)[chunkRoom : len(*mem)-2]
+	limit := u.f.gen.cfg.Limits.MaxBody
+	var total int64
+	for u.err == nil {
+		n, err := x.Body.Read(data)
+		total += int64(n)
+		if total > limit {
+			err = errTooLarge
+		}
+		if n > 0 {
+			_, _ = u.f.capture.Write(data[:n])
+			u.pass(*mem, n, x.Length < 0)
+		}
+		if err == nil && u.stopped.Load() && u.f.capture.Truncated() {
+			err = errEnough
+		}
+		u.err = err
+	}
+	if u.err == io.EOF && !u.stopped.Load() {
+		u.written = true
+		if x.Length < 0 {
+			_, err := u.conn.Write(http1.AppendLastChunk((*mem)[:0], x.Body.Trailers()))
+			u.written = err == nil
+		}
+	}
+	u.ended.Store(true)
+	if u.err == io.EOF || u.err == errEnough {
+		u.conn.Await()
+	} else {
+		u.conn.Interrupt()
+	}
+}
+
+// errEnough ends an upload that nobody wants any more.
+var errEnough = errors.New("nothing more of the body is kept or passed on")
+
+// pass sends n bytes that lie in mem behind chunkRoom to the app.
+func (u *upload) pass(mem []byte, n int, chunked bool) {
+	if u.stopped.Load() {
+		return
+	}
+	p := mem[chunkRoom : chunkRoom+n]
+	if chunked {
+		var line [chunkRoom]byte
+		head := http1.AppendChunkHead(line[:0], n)
+		start := chunkRoom - len(head)
+		copy(mem[start:], head)
+		mem[chunkRoom+n], mem[chunkRoom+n+1] = '\r', '\n'
+		p = mem[start : chunkRoom+n+2]
+	}
+	if _, err := u.conn.Write(p); err != nil {
+		// It may have answered before it stopped reading; that answer is awaited.
+		u.stopped.Store(true)
+		u.conn.Await()
+	}
+}
+
+// endUpload waits for the second goroutine. If the exchange has failed, the rest of
+// the body is read for the record, as readRest does; else it is not wanted any more.
+func (f *flight) endUpload() {
+	u := f.up
+	if u == nil {
+		return
+	}
+	f.up = nil
+	if !u.ended.Load() {
+		u.stopped.Store(true)
+		u.conn.CutWrites()
+		limit := time.Unix(1, 0)
+		if f.failed() {
+			limit = time.Now().Add(f.gen.limits.BodyTimeout)
+		}
+		f.x.Body.SetDeadline(limit)
+	}
+	<-u.done
+	f.bodyErr = u.err
+	f.cut = f.cut || !u.written
+}
