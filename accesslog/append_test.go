@@ -21,12 +21,16 @@ func TestAccessLinesAreWrittenAndSyncedInTime(t *testing.T) {
 	s.Append(newRecord(ids.Next(time.Now()), time.Now(), nil)) // opens the file
 	eventually(t, time.Second, "first line synced", func() bool { return s.Stats().LinesWaiting == 0 })
 	rec := newRecord(ids.Next(time.Now()), time.Now(), nil)
+	syncs := disk.count("sync")
 	appended := time.Now()
 	s.Append(rec)
 	eventually(t, time.Second, "line visible", func() bool { return byID(t, r)[rec.ID] != nil })
 	visible := time.Since(appended)
 	eventually(t, 2*time.Second, "line synced", func() bool { return s.Stats().LinesWaiting == 0 })
 	synced := time.Since(appended)
+	if disk.count("sync") == syncs {
+		t.Error("the line counts as durable without a sync")
+	}
 	t.Logf("visible after %v, synced after %v", visible, synced)
 	// Generous: the machine may be busy with other tests.
 	if visible > 400*time.Millisecond || synced > 1500*time.Millisecond {

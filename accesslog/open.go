@@ -28,6 +28,7 @@ var (
 type Opened struct {
 	Client netip.AddrPort // the full address
 	Scheme string
+	Peer   netip.Addr // the trusted proxy that sent it, if one did
 	// Head is the request from its first line to the empty line, Trailer the
 	// raw trailer lines, byte for byte as they were received.
 	Head, Trailer []byte
@@ -90,7 +91,7 @@ func (r *Reader) open(f *os.File, e *Entry, keys Keys) (*Opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &Opened{Client: h.Client, Scheme: h.Scheme, Head: head, Trailer: trailer, Bytes: int64(len(body))}
+	o := &Opened{Client: h.Client, Scheme: h.Scheme, Peer: h.Peer, Head: head, Trailer: trailer, Bytes: int64(len(body))}
 	source := io.NopCloser(bytes.NewReader(body))
 	if h.Blob != nil {
 		if source, err = r.openBlob(h.Blob, keys); err != nil {

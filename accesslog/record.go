@@ -115,6 +115,9 @@ type Record struct {
 type Payload struct {
 	Client netip.AddrPort
 	Scheme string // "http" or "https"
+	// Peer is the trusted proxy that sent the request and whose word about the
+	// client was believed; zero where there was none.
+	Peer netip.Addr
 	// Head is the request from its first line to the empty line that ends the
 	// header, byte for byte.
 	Head []byte

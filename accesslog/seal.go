@@ -147,6 +147,7 @@ func boxData(segment string, id ID) []byte {
 type boxHeader struct {
 	Client  netip.AddrPort `json:"client"`
 	Scheme  string         `json:"scheme"`
+	Peer    netip.Addr     `json:"peer,omitzero"`
 	Head    int            `json:"head"`
 	Body    int            `json:"body"`
 	Trailer int            `json:"trailer"`
@@ -165,7 +166,7 @@ func appendPlaintext(b []byte, r *Record) ([]byte, error) {
 	if !client.IsValid() {
 		client = r.Client
 	}
-	h := boxHeader{Client: client, Scheme: p.Scheme, Head: len(p.Head), Body: len(p.Body), Trailer: len(p.Trailer)}
+	h := boxHeader{Client: client, Scheme: p.Scheme, Peer: p.Peer, Head: len(p.Head), Body: len(p.Body), Trailer: len(p.Trailer)}
 	if p.Blob != nil {
 		h.Blob = &boxBlob{Name: p.Blob.Name, Bytes: p.Blob.Bytes}
 		h.Body = 0

@@ -38,7 +38,6 @@ type flight struct {
 
 	id       accesslog.ID
 	idText   string
-	peer     bool // the peer is a trusted proxy
 	client   clientOf
 	decision routing.Decision
 	keep     configs.Capture

@@ -47,7 +47,7 @@ func (f *flight) forward(app *upstream.App) {
 // that cannot do harm. If there is no answer it ends the exchange and returns nil.
 func (f *flight) ask(app *upstream.App, body []byte, whole bool) (*upstream.Conn, *http1.Response) {
 	x := f.x
-	f.origin = upstream.Origin{ID: f.idText, Peer: x.Remote.Addr(), Scheme: f.client.scheme, Trusted: f.peer,
+	f.origin = upstream.Origin{ID: f.idText, Peer: x.Remote.Addr(), Scheme: f.client.scheme, Trusted: f.client.proxy.IsValid(),
 		Key: app.Idempotent && upstream.KeyFor(x.Method)}
 	length := x.Length
 	if whole {

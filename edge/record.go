@@ -16,17 +16,18 @@ import (
 type clientOf struct {
 	addr   netip.AddrPort
 	scheme string
+	proxy  netip.Addr // the peer, if it is a trusted proxy
 }
 
 // findClient believes X-Forwarded-For and X-Forwarded-Proto of trusted peers: the
 // client is the last address in the list that is not a trusted proxy itself.
 func (f *flight) findClient() {
 	x := f.x
-	f.client = clientOf{x.Remote, x.Scheme}
+	f.client = clientOf{addr: x.Remote, scheme: x.Scheme}
 	if len(f.gen.cfg.TrustedProxies) == 0 || !f.gen.trusts(x.Remote.Addr()) {
 		return
 	}
-	f.peer = true
+	f.client.proxy = x.Remote.Addr()
 	for i := len(x.Fields) - 1; i >= 0; i-- {
 		field := &x.Fields[i]
 		switch field.ID {
@@ -69,7 +70,7 @@ func (f *flight) commit() {
 		f.edge.unrecorded(f, err)
 	}
 	r.Body = body
-	f.payload = accesslog.Payload{Client: f.client.addr, Scheme: f.client.scheme,
+	f.payload = accesslog.Payload{Client: f.client.addr, Scheme: f.client.scheme, Peer: f.client.proxy,
 		Head: f.x.Head, Body: kept, Blob: blob}
 	if complete {
 		for _, t := range f.x.Body.Trailers() {

@@ -176,10 +176,12 @@ func storeError(dir string, err error) error {
 		return &hinted{err, "another edge runs on this data directory: stop it first, or give this one its own `data`"}
 	case errors.Is(err, os.ErrPermission):
 		return &hinted{err, fmt.Sprintf("the edge must own %s: chown it to the user it runs as, or set `data`", dir)}
+	case errors.Is(err, syscall.EROFS):
+		return &hinted{err, "the file system is read-only: remount it, or set `data` to another one"}
 	case errors.Is(err, syscall.ENOSPC):
 		return &hinted{err, "the disk is full: make room, or set `data` to another one"}
 	}
-	return fmt.Errorf("opening the log in %s: %w", dir, err)
+	return fmt.Errorf("opening the log: %w", err)
 }
 
 // monotonic is the time stamp that systemd wants with RELOADING=1.

@@ -146,7 +146,11 @@ func read(r *replay.Request) (*message, error) {
 	h := &m.head
 	m.x = exchange.Exchange{Method: h.Method, Target: h.Target, Host: h.Host, Fields: h.Fields, Length: p.Bytes}
 	id := r.ID.String()
-	m.origin = upstream.Origin{ID: id, Peer: p.Client.Addr(), Scheme: p.Scheme, Key: true,
+	peer := p.Peer
+	if !peer.IsValid() {
+		peer = p.Client.Addr()
+	}
+	m.origin = upstream.Origin{ID: id, Peer: peer, Trusted: p.Peer.IsValid(), Scheme: p.Scheme, Key: true,
 		Replay: fmt.Sprintf("id=%s; recorded-at=%s; attempt=%d", id, r.RecordedAt.UTC().Format(time.RFC3339Nano), r.Attempt)}
 	var err error
 	if m.trailers, err = http1.ParseTrailers(p.Trailer); err != nil {

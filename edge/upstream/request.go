@@ -54,7 +54,7 @@ func AppendHead(b []byte, x *exchange.Exchange, o *Origin, length int64) []byte 
 			continue
 		case exchange.XForwardedProto, exchange.XForwardedHost, exchange.XForwardedOther,
 			exchange.Forwarded, exchange.XRequestID, exchange.XEdge:
-			if !o.Trusted {
+			if !o.Trusted || o.Replay != "" && exchange.Is(f.Name, "x-edge-replay") {
 				continue
 			}
 			hasProto = hasProto || f.ID == exchange.XForwardedProto

@@ -37,6 +37,8 @@ func TestAppendHead(t *testing.T) {
 			"POST / HTTP/1.1\r\nHost: h\r\nIdempotency-Key: k\r\n" + tail + "\r\n"},
 		{"replay", "POST / HTTP/1.1\r\nHost: h\r\nX-Edge-Replay: forged\r\n\r\n", Origin{Replay: "id=ID; attempt=1"}, 0,
 			"POST / HTTP/1.1\r\nHost: h\r\n" + tail + "X-Edge-Replay: id=ID; attempt=1\r\n\r\n"},
+		{"replay of what a trusted proxy replayed", "POST / HTTP/1.1\r\nHost: h\r\nX-Edge-Replay: id=1\r\n\r\n", Origin{Trusted: true, Replay: "id=ID; attempt=1"}, 0,
+			"POST / HTTP/1.1\r\nHost: h\r\n" + tail + "X-Edge-Replay: id=ID; attempt=1\r\n\r\n"},
 		{"websocket", "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", Origin{}, 0,
 			"GET / HTTP/1.1\r\nHost: h\r\n" + tail + "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"},
 		{"1.0", "GET / HTTP/1.0\r\nHost: h\r\n\r\n", Origin{}, 0, "GET / HTTP/1.1\r\nHost: h\r\n" + tail + "\r\n"},
