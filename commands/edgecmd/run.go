@@ -1,0 +1,28 @@
+package edgecmd
+
+import (
+	"context"
+	"os"
+
+	"github.com/holdfast-edge/holdfast/commands/live"
+	"github.com/holdfast-edge/holdfast/edge"
+	"github.com/holdfast-edge/holdfast/internal/terminal"
+)
+
+// runCmd is `edge run`.
+type runCmd struct{}
+
+// Run serves until a signal ends it; signals are the edge's own business.
+func (runCmd) Run(ui *terminal.UI, config configFlag) error {
+	path, err := config.find()
+	if err != nil {
+		return err
+	}
+	err = edge.Run(context.Background(), edge.Options{
+		ConfigPath: path,
+		Stderr:     os.Stderr,
+		Terminal:   ui.ErrTerminal,
+		Version:    version(),
+	})
+	return live.Wrap(path, err)
+}

@@ -1,0 +1,41 @@
+package edgecmd
+
+import (
+	"fmt"
+
+	"github.com/holdfast-edge/holdfast/commands/live"
+	"github.com/holdfast-edge/holdfast/internal/terminal"
+)
+
+// validateCmd is `edge validate`, and `edge -t`.
+type validateCmd struct{}
+
+// Run loads the file and says that it is valid; what is wrong is its error.
+func (validateCmd) Run(ui *terminal.UI, config configFlag) error {
+	path, err := config.find()
+	if err != nil {
+		return err
+	}
+	cfg, err := live.Load(path)
+	if err != nil {
+		return err
+	}
+	if err := live.Problems(ui.Err, ui.ColorErr(), cfg.Warnings); err != nil {
+		return err
+	}
+	hosts := 0
+	for _, s := range cfg.Sites {
+		hosts += len(s.Hosts)
+	}
+	ui.Printf("%s: %s: %s, %s, %s; generation %s\n", terminal.Clean(path), ui.Paint(terminal.Green, "valid"),
+		count(len(cfg.Sites), "site"), count(hosts, "host"), count(len(cfg.Apps), "app"), cfg.Generation())
+	return nil
+}
+
+// count is "1 site", "2 sites".
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%s %ss", terminal.Number(int64(n)), thing)
+}
