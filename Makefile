@@ -1,0 +1,32 @@
+# Everything a developer types. CONTRIBUTING.md says when.
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME ?= 20s
+
+.PHONY: build test check lint demo fuzz torture install-tools
+
+build: ## bin/edge and bin/replay
+	go build -o bin/ ./cmd/...
+
+test: lint ## all tests; what they need from Debian is installed if root runs it, else named
+	.ci/tools
+	go test -race -timeout 20m ./...
+
+check: lint build ## the quick round before a commit: no integration tests
+	go test -race -timeout 20m $$(go list ./... | grep -v /integration_test)
+
+lint:
+	@test -z "$$(gofmt -l .)" || { echo "not formatted (gofmt -w .):"; gofmt -l .; exit 1; }
+	go vet ./... && go run $(STATICCHECK) ./...
+
+demo: build ## the accident and its repair, on loopback
+	./bin/edge demo
+
+fuzz: ## every fuzz target for FUZZTIME each
+	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	  go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+
+torture: ## the integration tests at their large sizes; about an hour
+	HOLDFAST_TORTURE=full go test -count=1 -timeout 180m -v ./integration_test/...
+
+install-tools: ## the programs the integration tests drive; needs root
+	.ci/tools install

@@ -1,0 +1,5 @@
+package attic
+
+import (
+	_ "strings"
+)

@@ -1,0 +1,5 @@
+package main
+
+import (
+	_ "github.com/holdfast-edge/holdfast/edge"
+)

@@ -1,0 +1,6 @@
+package edgecmd
+
+import (
+	_ "github.com/holdfast-edge/holdfast/commands/replaycmd"
+	_ "github.com/holdfast-edge/holdfast/replay"
+)

@@ -1,0 +1,5 @@
+package replaycmd
+
+import (
+	_ "github.com/alecthomas/kong"
+)

@@ -1,0 +1,6 @@
+package x
+
+import (
+	_ "flag"
+	_ "github.com/holdfast-edge/holdfast/replay"
+)

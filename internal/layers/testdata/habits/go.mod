@@ -1,0 +1,3 @@
+module github.com/holdfast-edge/holdfast
+
+go 1.26
