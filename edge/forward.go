@@ -87,6 +87,9 @@ func (f *flight) ask(app *upstream.App, body []byte, whole bool) (*upstream.Conn
 			readErr = upstream.ErrMalformed
 		}
 		if readErr == nil {
+			// An app that answers before it has everything may never read the
+			// rest: no other request may be put behind it.
+			f.cut = f.cut || f.up != nil && !f.up.ended.Load()
 			return conn, head
 		}
 		nothingSent := err != nil && sent == 0
@@ -148,20 +151,9 @@ func (f *flight) relay(conn *upstream.Conn, head *http1.Response) {
 		return
 	}
 	body := conn.Body()
-	conn.StreamBody()
+	conn.StreamBody(endless)
 	for {
-		if endless {
-			conn.AwaitForever()
-		} else if !body.Buffered() && !body.Done() {
-			conn.Await()
-		}
-		if !body.Buffered() && !body.Done() {
-			if err := x.Answer.Flush(); err != nil {
-				f.brokeOff(conn, upstream.ErrClientGone)
-				return
-			}
-		}
-		p, err := body.Next()
+		p, err := body.Next() // flushes before it waits
 		if len(p) > 0 {
 			if _, err := x.Answer.Write(p); err != nil {
 				f.brokeOff(conn, upstream.ErrClientGone)

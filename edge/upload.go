@@ -20,6 +20,7 @@ type upload struct {
 	done    chan struct{}
 	ended   atomic.Bool // the goroutine is about to return; err is set
 	stopped atomic.Bool // nothing more goes to the app
+	settled atomic.Bool // the answer is complete and was no failure
 	written bool        // the app has all of it; valid after done
 	err     error       // io.EOF when the body was read to its end; valid after ended
 }
@@ -37,6 +38,9 @@ func (f *flight) startUpload(conn *upstream.Conn) {
 
 // Gone implements upstream.Client. While the body is read, reading finds out.
 func (u *upload) Gone() bool { return u.ended.Load() && u.f.x.Answer.Gone() }
+
+// Flush implements upstream.Client.
+func (u *upload) Flush() error { return u.f.x.Answer.Flush() }
 
 func (u *upload) run() {
 	defer close(u.done)
@@ -56,7 +60,7 @@ func (u *upload) run() {
 			_, _ = u.f.capture.Write(data[:n])
 			u.pass(*mem, n, x.Length < 0)
 		}
-		if err == nil && u.stopped.Load() && u.f.capture.Truncated() {
+		if err == nil && u.stopped.Load() && (u.settled.Load() || u.f.capture.Truncated()) {
 			err = errEnough
 		}
 		u.err = err
@@ -101,21 +105,25 @@ func (u *upload) pass(mem []byte, n int, chunked bool) {
 }
 
 // endUpload waits for the second goroutine. If the exchange has failed, the rest of
-// the body is read for the record, as readRest does; else it is not wanted any more.
+// the body is read for the record, as readRest does. If the app has said yes before it
+// had everything, it still gets the rest, unless it takes no more.
 func (f *flight) endUpload() {
 	u := f.up
 	if u == nil {
 		return
 	}
 	f.up = nil
-	if !u.ended.Load() {
+	switch {
+	case u.ended.Load():
+	case f.failed():
 		u.stopped.Store(true)
 		u.conn.CutWrites()
-		limit := time.Unix(1, 0)
-		if f.failed() {
-			limit = time.Now().Add(f.gen.limits.BodyTimeout)
+		f.x.Body.SetDeadline(time.Now().Add(f.gen.limits.BodyTimeout))
+	default:
+		u.settled.Store(true)
+		if u.stopped.Load() {
+			f.x.Body.SetDeadline(time.Unix(1, 0))
 		}
-		f.x.Body.SetDeadline(limit)
 	}
 	<-u.done
 	f.bodyErr = u.err

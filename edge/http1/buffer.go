@@ -46,6 +46,9 @@ type Buffer struct {
 	mem  *[]byte
 	mark int // nothing before it moves
 	r, w int // unread bytes are mem[r:w]
+	// full is set when the last read filled the buffer: a stream that would gain
+	// from a larger one.
+	full bool
 	// Moves counts how often unread bytes changed their place: what aliases them
 	// must then be parsed again.
 	Moves int
@@ -97,11 +100,19 @@ func (b *Buffer) Fill() error {
 	if b.mem == nil {
 		b.mem = GetBuffer(smallBuffer)
 	}
+	switch {
+	case b.r == b.w && b.full && b.mark == 0 && len(*b.mem) < largeBuffer:
+		PutBuffer(b.mem)
+		b.mem, b.r, b.w = GetBuffer(largeBuffer), 0, 0
+	case b.r == b.w:
+		b.r, b.w = b.mark, b.mark
+	}
 	if b.w == len(*b.mem) {
 		b.makeRoom()
 	}
 	n, err := b.src.Read((*b.mem)[b.w:])
 	b.w += n
+	b.full = b.w == len(*b.mem)
 	if n > 0 {
 		return nil
 	}
@@ -134,23 +145,11 @@ func (b *Buffer) makeRoom() {
 	b.mem, b.mark, b.r, b.w = grown, 0, 0, unread
 }
 
-// Widen switches to a large buffer for a stream, if nothing is pinned.
-func (b *Buffer) Widen() {
-	if b.mem == nil || len(*b.mem) >= largeBuffer || b.mark != 0 {
-		return
-	}
-	b.Moves++
-	grown := GetBuffer(largeBuffer)
-	n := copy(*grown, (*b.mem)[b.r:b.w])
-	PutBuffer(b.mem)
-	b.mem, b.r, b.w = grown, 0, n
-}
-
 // FreeIfEmpty gives the memory back while the connection is idle.
 func (b *Buffer) FreeIfEmpty() {
 	if b.mem != nil && b.r == b.w && b.mark == 0 {
 		PutBuffer(b.mem)
-		b.mem, b.r, b.w = nil, 0, 0
+		b.mem, b.r, b.w, b.full = nil, 0, 0, false
 	}
 }
 
@@ -159,5 +158,5 @@ func (b *Buffer) Free() {
 	if b.mem != nil {
 		PutBuffer(b.mem)
 	}
-	b.mem, b.mark, b.r, b.w = nil, 0, 0, 0
+	b.mem, b.mark, b.r, b.w, b.full = nil, 0, 0, 0, false
 }

@@ -119,12 +119,14 @@ func (c *conn) next() bool {
 		switch {
 		case bad != nil:
 			return c.malformed(bad, len(buf))
+		case n > c.limits.MaxHeader && len(c.req.line) > c.limits.MaxHeader:
+			return c.malformed(errLongTarget, c.limits.MaxHeader)
 		case n > c.limits.MaxHeader:
 			return c.malformed(errHeadTooLarge, c.limits.MaxHeader)
 		case n > 0:
 			c.fill(n)
 			return true
-		case len(buf) > c.limits.MaxHeader && c.req.Method == nil:
+		case len(buf) > c.limits.MaxHeader && (c.req.line == nil || len(c.req.line) > c.limits.MaxHeader):
 			return c.malformed(errLongTarget, len(buf))
 		case len(buf) > c.limits.MaxHeader:
 			return c.malformed(errHeadTooLarge, len(buf))

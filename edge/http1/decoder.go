@@ -53,9 +53,6 @@ func (d *Decoder) Done() bool { return d.err == io.EOF }
 // Trailers are valid after io.EOF, until the next message.
 func (d *Decoder) Trailers() []exchange.Field { return d.trailers }
 
-// Buffered reports whether Next has more without reading from the connection.
-func (d *Decoder) Buffered() bool { return d.err == nil && len(d.buf.Unread()) > 0 }
-
 // Next returns the next bytes of the body, at least one, in place: they are valid
 // until the next call. The end may come together with the last bytes, as io.EOF.
 func (d *Decoder) Next() ([]byte, error) {

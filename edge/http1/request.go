@@ -26,6 +26,7 @@ type Request struct {
 	pos    int // where the next unparsed line starts
 	start  int // where the request line starts, behind one tolerated CR LF
 	inHead bool
+	line   []byte // the request line
 }
 
 // Reset forgets the head.
@@ -48,7 +49,7 @@ func (r *Request) Parse(buf []byte) (n int, err *exchange.Malformed) {
 			// RFC 9112, section 2.2: one empty line before the request line.
 			r.start = next
 		case !r.inHead:
-			r.inHead = true
+			r.inHead, r.line = true, line
 			if err := r.parseLine(line); err != nil {
 				return 0, err
 			}

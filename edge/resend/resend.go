@@ -251,8 +251,7 @@ func (m *message) Interim(int, []exchange.Field) error { return nil }
 
 // drain reads the rest of a short answer.
 func drain(conn *upstream.Conn) bool {
-	conn.Await()
-	conn.StreamBody()
+	conn.StreamBody(false)
 	for n := 0; n < drainAnswer; {
 		p, err := conn.Body().Next()
 		n += len(p)

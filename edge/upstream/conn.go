@@ -44,6 +44,8 @@ type Conn struct {
 	client      Client
 	interrupted atomic.Bool
 	cut         atomic.Bool // CutWrites was called
+	endless     atomic.Bool // the answer may be silent for any time
+	streaming   bool        // the head of the answer was read: all progress extends the limit
 	armed       time.Time   // the read deadline that is set
 	wrote       time.Time   // when the write deadline was set
 	got         bool        // a byte of the answer has arrived
@@ -84,6 +86,9 @@ func (c *Conn) alive() bool {
 type Client interface {
 	// Gone reports, without blocking, whether the client has left.
 	Gone() bool
+	// Flush sends what is queued for the client. It is called before every wait
+	// for the app, so that nothing the app has said waits for what it says next.
+	Flush() error
 }
 
 // Interim takes the informational answers of an app. An error means that the
@@ -92,14 +97,17 @@ type Interim interface {
 	Interim(status int, fields []exchange.Field) error
 }
 
-// Watch makes every wait for the app ask the client, about once a second, whether it
-// is still there. nil stops asking.
+// Watch makes every wait for the app flush what the client has not been sent, and ask
+// about once a second whether it is still there. nil ends both.
 func (c *Conn) Watch(client Client) { c.client = client }
 
 // Await starts the clock of the app's answer: from now on it has the app's response
 // time to make progress. Safe for concurrent use.
 func (c *Conn) Await() {
 	c.limit.Store(time.Now().Add(c.response).UnixNano())
+	if c.endless.Load() {
+		c.limit.Store(0)
+	}
 }
 
 // AwaitForever lets the app take its time.
@@ -136,6 +144,9 @@ func (c *Conn) Write(p []byte) (int, error) {
 // ErrInterrupted, io.EOF, or the connection's.
 func (c *Conn) Read(p []byte) (int, error) {
 	for {
+		if c.client != nil && c.client.Flush() != nil {
+			return 0, ErrClientGone
+		}
 		now := time.Now()
 		until := now.Add(tick)
 		if limit := c.limit.Load(); limit != 0 {
@@ -159,6 +170,9 @@ func (c *Conn) Read(p []byte) (int, error) {
 		n, err := c.nc.Read(p)
 		if n > 0 {
 			c.got = true
+			if c.streaming && c.limit.Load() != 0 {
+				c.Await()
+			}
 			return n, nil
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -223,13 +237,17 @@ func (c *Conn) readHead() error {
 // Answered reports whether any byte of an answer has arrived.
 func (c *Conn) Answered() bool { return c.got }
 
-// StreamBody lets the head go, after which Body reads the body through a buffer
-// of stream size where it is long.
-func (c *Conn) StreamBody() {
-	c.in.Unpin()
-	if !c.body.Done() && !c.body.Buffered() {
-		c.in.Widen()
+// StreamBody lets the head go, for Body to use its memory. endless says that the app may be silent for any
+// time; else it has its response time between one part and the next.
+func (c *Conn) StreamBody(endless bool) {
+	c.streaming = true
+	c.endless.Store(endless)
+	if endless {
+		c.AwaitForever()
+	} else if c.limit.Load() != 0 {
+		c.Await()
 	}
+	c.in.Unpin()
 }
 
 // Body reads the body of the answer. Its errors are those of BodyError.
@@ -270,7 +288,8 @@ func (c *Conn) Release(written bool) {
 		_ = c.nc.Close()
 		return
 	}
-	c.client, c.got = nil, false
+	c.client, c.got, c.streaming = nil, false, false
+	c.endless.Store(false)
 	c.limit.Store(0)
 	c.expires = time.Now().Add(c.life)
 	e.put(c)
