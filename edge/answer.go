@@ -97,17 +97,26 @@ var plainFields = []exchange.Field{
 // bodyFailed answers a request whose body could not be read.
 func (f *flight) bodyFailed(err error) {
 	f.bodyErr = err
+	status, outcome, reason := bodyFault(err)
+	if outcome == accesslog.ClientAbort {
+		f.lost(reason)
+		return
+	}
+	f.refuse(status, outcome, reason)
+}
+
+// bodyFault says how an exchange ends whose body could not be read.
+func bodyFault(err error) (status int, o accesslog.Outcome, reason string) {
 	var bad *exchange.Malformed
 	switch {
 	case errors.Is(err, errTooLarge):
-		f.refuse(413, accesslog.Rejected, "the body is larger than limits.max_body")
+		return 413, accesslog.Rejected, errTooLarge.Error()
 	case errors.As(err, &bad):
-		f.refuse(bad.Status, accesslog.Rejected, bad.Reason)
+		return bad.Status, accesslog.Rejected, bad.Reason
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		f.refuse(408, accesslog.Rejected, "the body did not arrive within limits.body_timeout")
-	default:
-		f.lost("the client left while it sent the body")
+		return 408, accesslog.Rejected, "the body did not arrive within limits.body_timeout"
 	}
+	return statusClientGone, accesslog.ClientAbort, "the client left while it sent the body"
 }
 
 var errTooLarge = errors.New("the body is larger than limits.max_body")

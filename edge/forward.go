@@ -180,16 +180,16 @@ func (f *flight) relay(conn *upstream.Conn, head *http1.Response) {
 // client can see that it was cut short.
 func (f *flight) brokeOff(conn *upstream.Conn, err error) {
 	conn.Discard(errors.Is(err, upstream.ErrClosed) || errors.Is(err, upstream.ErrMalformed))
-	if errors.Is(err, upstream.ErrInterrupted) {
-		f.endUpload()
-	}
-	var bad *exchange.Malformed
 	switch {
-	case errors.Is(err, upstream.ErrInterrupted) && errors.As(f.bodyErr, &bad):
-		f.fail(f.status, accesslog.Rejected, bad.Reason)
-	case errors.Is(err, upstream.ErrInterrupted) && errors.Is(f.bodyErr, errTooLarge):
-		f.fail(f.status, accesslog.Rejected, errTooLarge.Error())
-	case errors.Is(err, upstream.ErrClientGone), errors.Is(err, upstream.ErrInterrupted):
+	case errors.Is(err, upstream.ErrInterrupted): // by the upload, which has ended
+		f.endUpload()
+		_, outcome, reason := bodyFault(f.bodyErr)
+		if outcome == accesslog.ClientAbort {
+			f.lost(reason)
+			return
+		}
+		f.fail(f.status, outcome, reason)
+	case errors.Is(err, upstream.ErrClientGone):
 		f.lost("the client left before the answer was complete")
 		return
 	case errors.Is(err, upstream.ErrTimeout):

@@ -17,11 +17,14 @@ func (e *Edge) Sound(t testing.TB) {
 	}
 }
 
-// MainFast is Main, with commands that end at once: the race detector makes a process
-// wait for a second at its end, and these tests start many.
+// MainFast is Main for tests that mostly wait: up to 24 cases do so side by side,
+// whatever the number of processors, and commands end at once, where the race detector
+// would make each wait for a second.
 func MainFast(m *testing.M) {
 	if _, set := os.LookupEnv("GORACE"); !set {
 		_ = os.Setenv("GORACE", "atexit_sleep_ms=0")
 	}
+	// In front of the flags that were given, so that those win.
+	os.Args = append([]string{os.Args[0], "-test.parallel=24"}, os.Args[1:]...)
 	Main(m)
 }
