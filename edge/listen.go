@@ -13,7 +13,8 @@ import (
 // listener accepts connections on one address until it is closed.
 type listener struct {
 	ln   net.Listener
-	done chan struct{}
+	stop chan struct{}
+	done chan struct{} // closed when accept has returned
 }
 
 // listenError explains why an address cannot be had.
@@ -66,7 +67,7 @@ func (e *Edge) openListeners(addrs []string) (map[string]*listener, error) {
 			}
 			return nil, &listenError{addr, unwrapOp(err)}
 		}
-		opened[addr] = &listener{ln: ln, done: make(chan struct{})}
+		opened[addr] = &listener{ln: ln, stop: make(chan struct{}), done: make(chan struct{})}
 	}
 	return opened, nil
 }
@@ -89,8 +90,7 @@ func (e *Edge) startListeners(opened map[string]*listener, addrs []string) {
 	}
 	for addr, l := range e.listeners {
 		if !wanted[addr] {
-			_ = l.ln.Close()
-			<-l.done
+			l.close()
 			delete(e.listeners, addr)
 		}
 	}
@@ -105,19 +105,17 @@ func (e *Edge) closeListeners() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for addr, l := range e.listeners {
-		_ = l.ln.Close()
-		<-l.done
+		l.close()
 		delete(e.listeners, addr)
 	}
 }
 
-// accept serves the listener's connections. At limits.max_connections it stops
-// accepting until one ends: the kernel's queue holds new ones meanwhile.
+// accept serves the listener's connections. Over limits.max_connections it holds the
+// one it has until another ends; the kernel's queue holds those behind it.
 func (e *Edge) accept(l *listener) {
 	defer close(l.done)
 	var pause time.Duration
 	for {
-		e.waitForRoom(l)
 		nc, err := l.ln.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return
@@ -126,23 +124,30 @@ func (e *Edge) accept(l *listener) {
 			// Out of descriptors, or a connection that was reset meanwhile.
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 			e.log.Warn().Err(err).Dur("pause", pause).Msg("cannot accept a connection")
-			time.Sleep(pause)
+			select {
+			case <-l.stop:
+			case <-time.After(pause):
+			}
 			continue
 		}
 		pause = 0
-		go e.server.Serve(nc)
+		for !e.server.Start(nc, e.live.Load().cfg.Limits.MaxConnections) {
+			select {
+			case <-e.server.Ended():
+				continue
+			case <-time.After(100 * time.Millisecond): // the limit may be another one now
+				continue
+			case <-l.stop:
+			}
+			_ = nc.Close()
+			break
+		}
 	}
 }
 
-func (e *Edge) waitForRoom(l *listener) {
-	for {
-		most := e.live.Load().cfg.Limits.MaxConnections
-		if most <= 0 || e.server.Connections() < most {
-			return
-		}
-		select {
-		case <-e.server.Ended():
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
+// close ends the accepting.
+func (l *listener) close() {
+	close(l.stop)
+	_ = l.ln.Close()
+	<-l.done
 }

@@ -38,15 +38,30 @@ type Server struct {
 	wg       sync.WaitGroup
 }
 
-// Serve serves one connection until it ends, in the calling goroutine.
-func (s *Server) Serve(nc net.Conn) {
-	c := newConn(s, nc)
-	if !s.track(c) {
-		nc.Close()
-		return
+// Start serves a connection in a goroutine of its own until it ends. It returns
+// false, and leaves the connection alone, if that would make more than most
+// connections; 0 is no limit. A server that shuts down closes it.
+func (s *Server) Start(nc net.Conn, most int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining.Load() {
+		_ = nc.Close()
+		return true
 	}
-	defer s.untrack(c)
-	c.serve()
+	if most > 0 && len(s.conns) >= most {
+		return false
+	}
+	if s.conns == nil {
+		s.conns = make(map[*conn]struct{})
+	}
+	c := newConn(s, nc)
+	s.conns[c] = struct{}{}
+	s.wg.Add(1)
+	go func() {
+		defer s.untrack(c)
+		c.serve()
+	}()
+	return true
 }
 
 // Connections returns how many connections are open.
@@ -64,20 +79,6 @@ func (s *Server) Ended() <-chan struct{} {
 		s.ended = make(chan struct{})
 	}
 	return s.ended
-}
-
-func (s *Server) track(c *conn) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.draining.Load() {
-		return false
-	}
-	if s.conns == nil {
-		s.conns = make(map[*conn]struct{})
-	}
-	s.conns[c] = struct{}{}
-	s.wg.Add(1)
-	return true
 }
 
 func (s *Server) untrack(c *conn) {

@@ -74,7 +74,7 @@ func serve(t *testing.T, handler func(*exchange.Exchange)) (*Server, string) {
 			if err != nil {
 				return
 			}
-			go s.Serve(nc)
+			s.Start(nc, 0)
 		}
 	}()
 	t.Cleanup(func() {
