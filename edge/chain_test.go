@@ -68,8 +68,8 @@ func startEdge(t *testing.T, text string, wrap func(*accesslog.Store) Store) (e 
 	if err != nil {
 		t.Fatal(err)
 	}
-	e = newEdge(zerolog.Nop(), wrap(store), store.NewIDs(), newGeneration(cfg, nil))
-	opened, err := e.openListeners(cfg.Listen.HTTP)
+	e = newEdge(zerolog.Nop(), wrap(store), store.NewIDs(), cfg)
+	opened, err := openListeners(nil, cfg.Listen.HTTP)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/holdfast-edge/holdfast/accesslog"
+	"github.com/holdfast-edge/holdfast/configs"
 	"github.com/holdfast-edge/holdfast/edge/http1"
 )
 
@@ -42,14 +43,23 @@ type Edge struct {
 	lastFailure failureLog
 }
 
-func newEdge(log zerolog.Logger, store Store, ids *accesslog.IDs, g *generation) *Edge {
+func newEdge(log zerolog.Logger, store Store, ids *accesslog.IDs, cfg *configs.Config) *Edge {
 	e := &Edge{log: log, store: store, ids: ids, agents: accesslog.NewUserAgents(),
 		listeners: make(map[string]*listener)}
-	e.live.Store(g)
+	e.live.Store(newGeneration(cfg, nil, e.marked))
 	e.server.Limits = func() http1.Limits { return e.live.Load().limits }
 	e.server.Handler = e.serve
 	e.server.Panicked = func(v any) { e.log.Error().Interface("panic", v).Msg("a bug: a connection was closed") }
 	return e
+}
+
+// marked says when an upstream goes down or comes back, once each time.
+func (e *Edge) marked(upstream string, cause error) {
+	if cause == nil {
+		e.log.Info().Str("upstream", upstream).Msg("the upstream is back")
+		return
+	}
+	e.log.Warn().Str("upstream", upstream).Err(cause).Msg("the upstream is down; what fails is recorded")
 }
 
 // sweep closes idle connections to apps whose time is up, until stop is closed.

@@ -25,8 +25,9 @@ type generation struct {
 }
 
 // newGeneration makes a generation of a configuration. Apps that are the same as
-// in old, which may be nil, are taken over with their connections.
-func newGeneration(cfg *configs.Config, old *generation) *generation {
+// in old, which may be nil, are taken over with their connections. marked is told of
+// upstreams that go down and come back.
+func newGeneration(cfg *configs.Config, old *generation, marked func(upstream string, cause error)) *generation {
 	g := &generation{
 		cfg:   cfg,
 		id:    cfg.Generation(),
@@ -49,7 +50,9 @@ func newGeneration(cfg *configs.Config, old *generation) *generation {
 				continue
 			}
 		}
-		g.apps[a.Name] = upstream.FromConfig(a)
+		app := upstream.FromConfig(a)
+		app.Marked = marked
+		g.apps[a.Name] = app
 	}
 	for i := range cfg.Sites {
 		for k := range cfg.Sites[i].Routes {

@@ -48,12 +48,12 @@ func executable() string {
 	return "edge"
 }
 
-// openListeners opens the addresses that are not open yet. On an error, what it
+// openListeners opens the addresses that are not in have. On an error, what it
 // had opened is closed again.
-func (e *Edge) openListeners(addrs []string) (map[string]*listener, error) {
+func openListeners(have map[string]*listener, addrs []string) (map[string]*listener, error) {
 	opened := make(map[string]*listener)
 	for _, addr := range addrs {
-		if e.listeners[addr] != nil || opened[addr] != nil {
+		if have[addr] != nil || opened[addr] != nil {
 			continue
 		}
 		network := "tcp"

@@ -28,7 +28,11 @@ func (e *Edge) reload(path string) {
 		}
 		e.log.Error().Str("generation", e.live.Load().id).Msg("reload refused: the file is not valid; nothing was changed")
 	case err != nil:
-		e.log.Error().Err(err).Str("generation", e.live.Load().id).Msg("reload refused; nothing was changed")
+		ev := e.log.Error().Err(err)
+		if h := (interface{ Hint() string })(nil); errors.As(err, &h) {
+			ev = ev.Str("hint", h.Hint())
+		}
+		ev.Str("generation", e.live.Load().id).Msg("reload refused; nothing was changed")
 	default:
 		for _, w := range cfg.Warnings {
 			e.log.Warn().Str("at", w.Origin.String()).Str("hint", w.Hint).Msg(w.Message)
@@ -47,11 +51,11 @@ func (e *Edge) swap(cfg *configs.Config) error {
 	if cfg.Admin != old.cfg.Admin {
 		return fmt.Errorf("`admin` changed from %s to %s: that needs a restart", old.cfg.Admin, cfg.Admin)
 	}
-	g := newGeneration(cfg, old)
+	g := newGeneration(cfg, old, e.marked)
 	if g.id == old.id {
 		g.since = old.since
 	}
-	opened, err := e.openListeners(cfg.Listen.HTTP)
+	opened, err := openListeners(e.listeners, cfg.Listen.HTTP)
 	if err != nil {
 		return err
 	}

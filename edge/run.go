@@ -27,6 +27,9 @@ type Options struct {
 	Stderr     *os.File // the operational log
 	Terminal   bool     // the log is for a person: console format
 	Version    string
+	// BeforeData, if not nil, is called once the listeners are open and before
+	// anything in the data directory is touched: the place to give up rights.
+	BeforeData func(dir string) error
 }
 
 // Run serves in the foreground until ctx is done or SIGTERM or SIGINT arrives;
@@ -49,23 +52,18 @@ func Run(ctx context.Context, o Options) error {
 	}
 	files := raiseFileLimit()
 
-	store, err := accesslog.OpenStore(cfg.Data, accesslog.StoreOptions{Log: log})
+	opened, err := openListeners(nil, cfg.Listen.HTTP)
 	if err != nil {
-		return storeError(cfg.Data, err)
+		return err
 	}
-	e := newEdge(log, store, store.NewIDs(), newGeneration(cfg, nil))
-	e.gate = gate
-	opened, err := e.openListeners(cfg.Listen.HTTP)
-	if err != nil {
-		return errors.Join(err, store.Close())
-	}
-	admin, err := e.listenAdmin(cfg.Admin)
+	e, store, admin, err := o.open(log, cfg)
 	if err != nil {
 		for _, l := range opened {
 			_ = l.ln.Close()
 		}
-		return errors.Join(err, store.Close())
+		return err
 	}
+	e.gate = gate
 
 	stop := make(chan struct{})
 	swept := make(chan struct{})
@@ -107,6 +105,26 @@ func Run(ctx context.Context, o Options) error {
 	}
 	log.Info().Msg("stopped")
 	return nil
+}
+
+// open makes the edge ready behind its listeners. They are open by then: ports
+// below 1024 may need rights that the data must not be touched with.
+func (o *Options) open(log zerolog.Logger, cfg *configs.Config) (*Edge, *accesslog.Store, *admin, error) {
+	if o.BeforeData != nil {
+		if err := o.BeforeData(cfg.Data); err != nil {
+			return nil, nil, nil, err
+		}
+	}
+	store, err := accesslog.OpenStore(cfg.Data, accesslog.StoreOptions{Log: log})
+	if err != nil {
+		return nil, nil, nil, storeError(cfg.Data, err)
+	}
+	e := newEdge(log, store, store.NewIDs(), cfg)
+	admin, err := e.listenAdmin(cfg.Admin)
+	if err != nil {
+		return nil, nil, nil, errors.Join(err, store.Close())
+	}
+	return e, store, admin, nil
 }
 
 // handleSignals reloads on SIGHUP and returns when it is time to stop.
@@ -153,8 +171,7 @@ func (g *levelGate) set(level string) {
 
 func newLogger(o Options, gate *levelGate) zerolog.Logger {
 	if o.Terminal {
-		_, plain := os.LookupEnv("NO_COLOR")
-		w := zerolog.ConsoleWriter{Out: o.Stderr, TimeFormat: time.TimeOnly, NoColor: plain}
+		w := zerolog.ConsoleWriter{Out: o.Stderr, TimeFormat: time.TimeOnly, NoColor: os.Getenv("NO_COLOR") != ""}
 		return zerolog.New(w).Sample(gate).With().Timestamp().Logger()
 	}
 	return zerolog.New(o.Stderr).Sample(gate).With().Timestamp().Logger()
@@ -175,7 +192,7 @@ func storeError(dir string, err error) error {
 	case errors.As(err, &used):
 		return &hinted{err, "another edge runs on this data directory: stop it first, or give this one its own `data`"}
 	case errors.Is(err, os.ErrPermission):
-		return &hinted{err, fmt.Sprintf("the edge must own %s: chown it to the user it runs as, or set `data`", dir)}
+		return &hinted{err, fmt.Sprintf("the edge must own all of %s: chown -R it to the user it runs as, or set `data`", dir)}
 	case errors.Is(err, syscall.EROFS):
 		return &hinted{err, "the file system is read-only: remount it, or set `data` to another one"}
 	case errors.Is(err, syscall.ENOSPC):

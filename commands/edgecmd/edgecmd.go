@@ -18,8 +18,9 @@ import (
 
 // commands is edge's grammar.
 type commands struct {
-	Config configFlag `short:"c" placeholder:"FILE" help:"Configuration file. Default: $$EDGE_CONFIG, ./edge.yaml, /etc/holdfast/edge.yaml."`
-	Test   bool       `short:"t" help:"The same as validate."`
+	Config configFlag       `short:"c" placeholder:"FILE" help:"Configuration file. Default: $$EDGE_CONFIG, ./edge.yaml, /etc/holdfast/edge.yaml."`
+	Test   bool             `short:"t" help:"The same as validate."`
+	Show   kong.VersionFlag `name:"version" help:"Print the version."`
 
 	Run      runCmd      `cmd:"" help:"Serve, in the foreground."`
 	Demo     demoCmd     `cmd:"" help:"See the accident and its repair, on loopback, in fifteen seconds."`
@@ -46,6 +47,7 @@ func Main(args []string, stdout, stderr, stdin *os.File) int {
 		kong.Name("edge"),
 		kong.Description("An edge server that loses no request and can never send one to the wrong app."),
 		kong.Writers(stdout, stderr),
+		kong.Vars{"version": "edge " + version()},
 		kong.Exit(func(int) { helped = true }), // only --help exits; it has printed everything
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
 	)

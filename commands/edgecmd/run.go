@@ -2,9 +2,12 @@ package edgecmd
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 
 	"github.com/holdfast-edge/holdfast/commands/live"
+	"github.com/holdfast-edge/holdfast/commands/owner"
 	"github.com/holdfast-edge/holdfast/edge"
 	"github.com/holdfast-edge/holdfast/internal/terminal"
 )
@@ -23,6 +26,12 @@ func (runCmd) Run(ui *terminal.UI, config configFlag) error {
 		Stderr:     os.Stderr,
 		Terminal:   ui.ErrTerminal,
 		Version:    version(),
+		BeforeData: func(dir string) error {
+			if err := owner.Switch(dir); !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+			return nil // it is made, for this user
+		},
 	})
 	return live.Wrap(path, err)
 }

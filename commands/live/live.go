@@ -40,6 +40,7 @@ type Origin struct {
 	Generation string    // eight hex digits
 	Since      time.Time // when the running edge began to serve it; zero if not Live
 	Reason     string    // why not Live, in words
+	Silent     bool      // not Live although an edge runs: it does not answer
 }
 
 // Describe is the origin as commands print it: "/etc/holdfast/edge.yaml, live
@@ -76,6 +77,9 @@ type ServedSource struct {
 	Text string `json:"text"`
 }
 
+// silent is the reason when an edge took the connection and said nothing.
+const silent = "an edge is running but does not answer"
+
 // maxAnswer bounds what is read from the socket, in bytes.
 const maxAnswer = 256 << 20
 
@@ -107,7 +111,9 @@ func Config(ctx context.Context, path string, from From) (*configs.Config, Origi
 			return nil, Origin{}, terminal.WithHint(errors.New(reason),
 				"start it with: edge run -c %s; or decide by the file: --config-from file", path)
 		}
-		return fromFile(cfg, path, reason, loadErr)
+		cfg, origin, err := fromFile(cfg, path, reason, loadErr)
+		origin.Silent = reason == silent
+		return cfg, origin, err
 	}
 	return fromServed(served)
 }
@@ -153,9 +159,11 @@ func ask(ctx context.Context, socket string) (*Served, string, error) {
 	res, err := client.Do(req)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return nil, "no edge is running", nil
+		return nil, "no edge answers at " + socket, nil
 	case errors.Is(err, fs.ErrPermission):
 		return nil, "the running edge may not be asked: no permission for " + socket, nil
+	case errors.Is(err, context.DeadlineExceeded):
+		return nil, silent, nil
 	case err != nil:
 		return nil, "", fmt.Errorf("asking the running edge: %w", err)
 	}

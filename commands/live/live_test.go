@@ -123,7 +123,7 @@ func TestTheFileIsTakenWhenNoEdgeRuns(t *testing.T) {
 		if origin.Live || origin.Generation != cfg.Generation() {
 			t.Errorf("origin %+v", origin)
 		}
-		if said := strings.Contains(origin.Describe(time.Now()), "no edge is running"); said != (from == Any) {
+		if said := strings.Contains(origin.Describe(time.Now()), "no edge answers at "); said != (from == Any) {
 			t.Errorf("from %q described as %q", from, origin.Describe(time.Now()))
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/holdfast-edge/holdfast/accesslog"
 	"github.com/holdfast-edge/holdfast/configs"
 	"github.com/holdfast-edge/holdfast/internal/terminal"
+	"github.com/holdfast-edge/holdfast/routing"
 )
 
 // Flags are the filters that logs and replay share; kong fills them in. A list
@@ -33,7 +34,7 @@ type Flags struct {
 // location. Its errors name the flag and have a Hint where there is one to give.
 func (f *Flags) Filter(now time.Time) (accesslog.Filter, error) {
 	filter := accesslog.Filter{
-		Hosts: f.Host, Sites: f.Site, Apps: f.App, Paths: f.Path, Methods: f.Method,
+		Hosts: canonical(f.Host), Sites: f.Site, Apps: f.App, Paths: f.Path, Methods: f.Method,
 		Generations: f.Generation, IDs: f.ID,
 	}
 	var err error
@@ -59,6 +60,31 @@ func (f *Flags) Filter(now time.Time) (accesslog.Filter, error) {
 		filter.Outcomes = append(filter.Outcomes, o)
 	}
 	return filter, filter.Check()
+}
+
+// canonical writes hosts as the records have them; what is no host is left as it
+// is, and finds what was refused for it.
+func canonical(hosts []string) []string {
+	out := make([]string, len(hosts))
+	for i, h := range hosts {
+		out[i] = h
+		if p, err := routing.ParsePattern(h); err == nil {
+			out[i] = p.String()
+		}
+	}
+	return out
+}
+
+// Upstreams are the forms that an upstream given as host:port may have in a record.
+func Upstreams(given []string) []string {
+	var out []string
+	for _, u := range given {
+		out = append(out, u)
+		if !strings.Contains(u, "://") {
+			out = append(out, "http://"+u)
+		}
+	}
+	return out
 }
 
 func when(flag, text string, now time.Time) (time.Time, error) {

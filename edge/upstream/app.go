@@ -5,6 +5,7 @@ package upstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -42,6 +43,9 @@ type App struct {
 	Connect    time.Duration // limit of one connection attempt
 	Response   time.Duration // limit of waiting for the app without progress
 	Idempotent bool          // it recognises a repeated Idempotency-Key
+	// Marked, if not nil, is told when an upstream is first marked dead, with the
+	// cause, and when it is well again, with nil. It must not block.
+	Marked func(upstream string, cause error)
 
 	endpoints []*Endpoint
 	next      atomic.Uint32
@@ -111,25 +115,25 @@ func (a *App) Acquire(ctx context.Context, tried *Tried, fresh bool) (*Conn, err
 			if last == nil {
 				return nil, ErrUnreachable
 			}
-			return nil, errors.Join(ErrUnreachable, last)
+			return nil, fmt.Errorf("%w: %w", ErrUnreachable, last)
 		}
 		*tried |= 1 << k
 		e := a.endpoints[k]
 		if !fresh {
 			if c := e.reuse(); c != nil {
-				c.response = a.Response
+				c.app = a
 				return c, nil
 			}
 		}
 		c, err := e.dial(ctx, a.Connect)
 		if err == nil {
-			c.response = a.Response
+			c.app = a
 			return c, nil
 		}
 		if ctx.Err() != nil {
-			return nil, errors.Join(ErrUnreachable, err)
+			return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 		}
-		e.refused()
+		a.refused(e, err)
 		last = err
 	}
 }
@@ -180,8 +184,15 @@ func (e *Endpoint) dial(ctx context.Context, limit time.Duration) (*Conn, error)
 	return newConn(e, nc), nil
 }
 
-// refused marks the endpoint dead for a while.
-func (e *Endpoint) refused() {
+// refused marks an endpoint dead for a while.
+func (a *App) refused(e *Endpoint, cause error) {
+	if e.mark() && a.Marked != nil {
+		a.Marked(e.Name, cause)
+	}
+}
+
+// mark returns whether the endpoint was well before.
+func (e *Endpoint) mark() (first bool) {
 	back := e.backoff.Load()
 	switch {
 	case back == 0:
@@ -189,22 +200,25 @@ func (e *Endpoint) refused() {
 	case back < int64(deadMost):
 		back = min(2*back, int64(deadMost))
 	}
-	e.backoff.Store(back)
 	e.deadUntil.Store(time.Now().UnixNano() + back)
+	return e.backoff.Swap(back) == 0
 }
 
 // broke counts an answer that was broken off.
-func (e *Endpoint) broke() {
+func (a *App) broke(e *Endpoint) {
 	if e.breaks.Add(1) >= breaksForDead {
-		e.refused()
+		a.refused(e, ErrClosed)
 	}
 }
 
 // well forgets all marks.
-func (e *Endpoint) well() {
-	if e.backoff.Load() != 0 || e.breaks.Load() != 0 {
-		e.backoff.Store(0)
-		e.deadUntil.Store(0)
-		e.breaks.Store(0)
+func (a *App) well(e *Endpoint) {
+	if e.backoff.Load() == 0 && e.breaks.Load() == 0 {
+		return
+	}
+	e.deadUntil.Store(0)
+	e.breaks.Store(0)
+	if e.backoff.Swap(0) != 0 && a.Marked != nil {
+		a.Marked(e.Name, nil)
 	}
 }

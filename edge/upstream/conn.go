@@ -3,6 +3,7 @@ package upstream
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -36,7 +37,7 @@ type Conn struct {
 	reused   bool
 	expires  time.Time
 	life     time.Duration // how long it may stay idle after this answer
-	response time.Duration
+	app      *App          // that acquired it
 
 	// Of the wait for the app: until when (Unix nanoseconds, 0 for ever), whom to ask
 	// whether it is still worth it, and whether to stop.
@@ -104,7 +105,7 @@ func (c *Conn) Watch(client Client) { c.client = client }
 // Await starts the clock of the app's answer: from now on it has the app's response
 // time to make progress. Safe for concurrent use.
 func (c *Conn) Await() {
-	c.limit.Store(time.Now().Add(c.response).UnixNano())
+	c.limit.Store(time.Now().Add(c.app.Response).UnixNano())
 	if c.endless.Load() {
 		c.limit.Store(0)
 	}
@@ -132,7 +133,7 @@ func (c *Conn) CutWrites() {
 func (c *Conn) Write(p []byte) (int, error) {
 	if now := time.Now(); now.Sub(c.wrote) > tick {
 		c.wrote = now
-		if err := c.nc.SetWriteDeadline(now.Add(c.response + tick)); err != nil {
+		if err := c.nc.SetWriteDeadline(now.Add(c.app.Response + tick)); err != nil {
 			return 0, err
 		}
 	}
@@ -202,7 +203,7 @@ func (c *Conn) ReadHead(method []byte, interim Interim) (*http1.Response, error)
 			return h, nil
 		case h.Status != 100:
 			if err := interim.Interim(h.Status, h.Fields); err != nil {
-				return nil, errors.Join(ErrClientGone, err)
+				return nil, fmt.Errorf("%w: %w", ErrClientGone, err)
 			}
 		}
 		c.in.Unpin()
@@ -262,7 +263,7 @@ func BodyError(err error) error {
 	return closed(err)
 }
 
-func malformed(reason string) error { return errors.Join(ErrMalformed, errors.New(reason)) }
+func malformed(reason string) error { return fmt.Errorf("%w: %s", ErrMalformed, reason) }
 
 // closed translates an error of Read.
 func closed(err error) error {
@@ -272,7 +273,7 @@ func closed(err error) error {
 	case io.EOF, io.ErrUnexpectedEOF:
 		return ErrClosed
 	}
-	return errors.Join(ErrClosed, err)
+	return fmt.Errorf("%w: %w", ErrClosed, err)
 }
 
 // Release ends the exchange. The connection is kept for reuse if the request was
@@ -280,7 +281,7 @@ func closed(err error) error {
 func (c *Conn) Release(written bool) {
 	e := c.endpoint
 	e.active.Add(-1)
-	e.well()
+	c.app.well(e)
 	keep := written && c.body.Done() && !c.head.Close && c.head.Status != 101 &&
 		!c.interrupted.Load() && !c.cut.Load() && len(c.in.Unread()) == 0
 	c.in.Free()
@@ -299,7 +300,7 @@ func (c *Conn) Release(written bool) {
 func (c *Conn) Discard(broke bool) {
 	c.endpoint.active.Add(-1)
 	if broke && !c.reused {
-		c.endpoint.broke()
+		c.app.broke(c.endpoint)
 	}
 	c.in.Free()
 	_ = c.nc.Close()
