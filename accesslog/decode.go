@@ -19,6 +19,7 @@ type view struct {
 	generation, site, route, app, upstream, match, stage string
 	reason                                               string
 	clientIP, proto, method, host, uri                   string
+	cut                                                  bool
 	headers                                              []byte // the JSON object
 	tls                                                  bool
 	tlsName, tlsVersion                                  string
@@ -125,6 +126,8 @@ func (v *view) requestField(s *jsonScanner, key string) {
 		v.host = s.str()
 	case "uri":
 		v.uri = s.str()
+	case "cut":
+		v.cut = s.boolean()
 	case "headers":
 		// Walked through here too, so that what a search accepts can be read.
 		s.space()
@@ -246,7 +249,8 @@ func (v *view) entry() *Entry {
 		Stage: strings.Clone(v.stage), Reason: strings.Clone(v.reason),
 		Request: Request{
 			ClientIP: strings.Clone(v.clientIP), Proto: strings.Clone(v.proto), Method: strings.Clone(v.method),
-			Host: strings.Clone(v.host), URI: strings.Clone(v.uri), Headers: make(map[string][]string),
+			Host: strings.Clone(v.host), URI: strings.Clone(v.uri), Cut: v.cut,
+			Headers: make(map[string][]string),
 		},
 		UserAgent: UserAgent{
 			Browser: strings.Clone(v.agent.Browser), Version: strings.Clone(v.agent.Version),

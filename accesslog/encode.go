@@ -71,9 +71,12 @@ func appendRequest(b []byte, r *Record) []byte {
 	b = append(b, `,"method":`...)
 	b = appendBytes(b, r.Method, maxClearMethod)
 	b = append(b, `,"host":`...)
-	b = appendBytes(b, r.Host, maxClearHost)
+	b, wholeHost := appendHost(b, r.Host, maxClearHost)
 	b = append(b, `,"uri":`...)
-	b = appendBytes(b, r.URI, maxClearURI)
+	b, wholeURI := appendTarget(b, r.URI, maxClearURI)
+	if !wholeHost || !wholeURI || len(r.Method) > maxClearMethod {
+		b = append(b, `,"cut":true`...)
+	}
 	b = appendHeaders(b, r.Headers)
 	if r.TLSServerName != "" || r.TLSVersion != "" {
 		b = append(b, `,"tls":{"server_name":`...)
@@ -102,16 +105,26 @@ func appendHeaders(b []byte, headers []Header) []byte {
 		first = false
 		b = appendHeaderName(b, name)
 		b = append(b, ':', '[')
-		b = appendBytes(b, headers[i].Value, maxClearHeaderValue)
+		b = appendHeaderValue(b, name, headers[i].Value)
 		for j := i + 1; j < len(headers); j++ {
 			if strings.EqualFold(headers[j].Name, name) {
 				b = append(b, ',')
-				b = appendBytes(b, headers[j].Value, maxClearHeaderValue)
+				b = appendHeaderValue(b, name, headers[j].Value)
 			}
 		}
 		b = append(b, ']')
 	}
 	return append(b, '}')
+}
+
+// appendHeaderValue appends the value of a field. One that is a URL loses its
+// name and password.
+func appendHeaderValue(b []byte, name string, value []byte) []byte {
+	if strings.EqualFold(name, "Referer") || strings.EqualFold(name, "Origin") {
+		b, _ = appendURL(b, unsafeString(value), maxClearHeaderValue)
+		return b
+	}
+	return appendBytes(b, value, maxClearHeaderValue)
 }
 
 func namedBefore(headers []Header, name string) bool {

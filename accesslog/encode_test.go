@@ -187,7 +187,7 @@ func TestSecondsRoundTrip(t *testing.T) {
 func drawRecord(t *rapid.T) *Record {
 	text := func(name string) []byte { return rapid.SliceOfN(rapid.Byte(), 0, 60).Draw(t, name) }
 	r := &Record{
-		ID:      newIDs(time.UnixMilli(rapid.Int64Range(1, 1<<42).Draw(t, "ms")), 7).Next(time.UnixMilli(0)),
+		ID:      newIDs(time.UnixMilli(rapid.Int64Range(1, 1<<42).Draw(t, "ms")), "0007").Next(time.UnixMilli(0)),
 		Time:    time.Unix(rapid.Int64Range(1, 4e9).Draw(t, "sec"), rapid.Int64Range(0, 999_999_999).Draw(t, "ns")).UTC(),
 		Outcome: Outcome(rapid.IntRange(0, int(outcomeEnd)-1).Draw(t, "outcome")),
 		Status:  rapid.IntRange(0, 999).Draw(t, "status"), Duration: time.Duration(rapid.Int64Range(0, 1e15).Draw(t, "duration")),
@@ -227,7 +227,10 @@ func TestRecordRoundTrip(t *testing.T) {
 			t.Fatalf("%v: %s", err, line)
 		}
 		e := v.entry()
-		if e.Request.URI != shown(string(r.URI)) || e.Request.Host != shown(string(r.Host)) || e.Reason != shown(r.Reason) ||
+		if same := e.Request.URI == shown(string(r.URI)) && e.Request.Host == shown(string(r.Host)); same == e.Request.Cut {
+			t.Fatalf("%s: cut is %v", line, e.Request.Cut)
+		}
+		if e.Reason != shown(r.Reason) ||
 			!e.Time.Equal(r.Time) || e.ID != r.ID || e.Outcome != r.Outcome || time.Duration(e.Duration) != r.Duration ||
 			e.Body != r.Body {
 			t.Fatalf("%s read back as %+v", line, e)
@@ -275,7 +278,7 @@ func TestEntryHasTheNamesOfTheContract(t *testing.T) {
 	}
 	walk("", reflect.TypeFor[Entry]())
 	want := strings.Fields(`ts id outcome status duration generation site route app upstream match stage reason
-		request request.client_ip request.proto request.method request.host request.uri request.headers
+		request request.client_ip request.proto request.method request.host request.uri request.cut request.headers
 		request.tls request.tls.server_name request.tls.version
 		user_agent user_agent.browser user_agent.version user_agent.os user_agent.mobile user_agent.bot
 		bytes_read size body body.bytes body.complete body.truncated body.sha256`)

@@ -36,13 +36,17 @@ type TLS struct {
 // are valid UTF-8: a byte that was not is shown as the Latin-1 character of the
 // same number. The exact bytes are in the payload.
 type Request struct {
-	ClientIP string              `json:"client_ip"` // truncated to /24 or /48
-	Proto    string              `json:"proto"`
-	Method   string              `json:"method"`
-	Host     string              `json:"host"`
-	URI      string              `json:"uri"`
-	Headers  map[string][]string `json:"headers"`
-	TLS      *TLS                `json:"tls,omitempty"`
+	ClientIP string `json:"client_ip"` // truncated to /24 or /48
+	Proto    string `json:"proto"`
+	Method   string `json:"method"`
+	Host     string `json:"host"`
+	URI      string `json:"uri"`
+	// Cut: Method, Host or URI is not the whole of what was received. It was
+	// too long for a clear line, or had a name and a password in it. Nothing
+	// may be decided by them then; the payload has the exact bytes.
+	Cut     bool                `json:"cut,omitempty"`
+	Headers map[string][]string `json:"headers"`
+	TLS     *TLS                `json:"tls,omitempty"`
 }
 
 // Entry is a record as it is read back, captured part and access line merged.

@@ -73,6 +73,9 @@ func appendEntry(b []byte, e *Entry, o *Opened) []byte {
 	text(`,"method":`, e.Request.Method)
 	text(`,"host":`, e.Request.Host)
 	text(`,"uri":`, e.Request.URI)
+	if e.Request.Cut {
+		b = append(b, `,"cut":true`...)
+	}
 	b = append(b, `,"headers":{`...)
 	for i, name := range slices.Sorted(maps.Keys(e.Request.Headers)) {
 		if i > 0 {

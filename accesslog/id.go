@@ -1,8 +1,6 @@
 package accesslog
 
 import (
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -123,18 +121,14 @@ type IDs struct {
 	tag   [idTagChars]byte
 }
 
-// NewIDs returns a generator that starts at start, with a random process tag.
-// Prefer Store.NewIDs where there is a store: its tag cannot repeat.
-func NewIDs(start time.Time) *IDs {
-	var b [4]byte
-	_, _ = rand.Read(b[:]) // crypto/rand.Read never fails since Go 1.24
-	return newIDs(start, binary.LittleEndian.Uint32(b[:]))
-}
+// NewIDs returns a generator that starts at start, with a random tag. Prefer
+// Store.NewIDs where there is a store: its tag does not repeat.
+func NewIDs(start time.Time) *IDs { return newIDs(start, newTag(nil)) }
 
-func newIDs(start time.Time, tag uint32) *IDs {
+func newIDs(start time.Time, tag string) *IDs {
 	g := new(IDs)
 	g.state.Store(idMilli(start) << idCountBits)
-	putCrockford(g.tag[:], uint64(tag))
+	copy(g.tag[:], tag)
 	return g
 }
 

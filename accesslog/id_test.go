@@ -14,7 +14,7 @@ import (
 func TestIDsSortAndNeverRepeat(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		now := time.UnixMilli(rapid.Int64Range(0, 1<<42).Draw(t, "start"))
-		ids := newIDs(now, rapid.Uint32().Draw(t, "tag"))
+		ids := newIDs(now, rapid.StringMatching(`[0-9A-HJ]{4}`).Draw(t, "tag"))
 		last := ID{}
 		for _, step := range rapid.SliceOfN(rapid.Int64Range(-3_600_000, 3_600_000), 1, 200).Draw(t, "steps") {
 			now = now.Add(time.Duration(step) * time.Millisecond)
@@ -46,7 +46,7 @@ func TestIDTimeIsTheStartOfItsBlock(t *testing.T) {
 }
 
 func TestIDBlockRunsOut(t *testing.T) {
-	ids := newIDs(testTime, 1)
+	ids := newIDs(testTime, "0001")
 	seen := ids.Next(testTime)
 	for range 1<<20 + 5 {
 		id := ids.Next(testTime)
@@ -95,6 +95,56 @@ func TestIDsOfRestartsDiffer(t *testing.T) {
 			seen[id] = true
 		}
 		s.Close()
+	}
+}
+
+// Two edges that began in the same millisecond hand out different ids, and so do
+// as many generators as one edge asks for.
+func TestIDsOfTwoEdgesDiffer(t *testing.T) {
+	seen := map[ID]bool{}
+	for range 2 {
+		s := openStore(t, t.TempDir(), StoreOptions{Now: func() time.Time { return testTime }})
+		for range 6 {
+			id := s.NewIDs().Next(testTime)
+			if seen[id] {
+				t.Errorf("%s twice", id)
+			}
+			seen[id] = true
+		}
+	}
+}
+
+// A tag does not come again in a directory, and is on disk before it is used.
+func TestTagsDoNotRepeat(t *testing.T) {
+	dir := t.TempDir()
+	seen := map[string]bool{}
+	for range tagsKept + 3 {
+		state, err := nextEpoch(dir, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen[state.tag()] || len(state.tag()) != idTagChars {
+			t.Errorf("tag %q", state.tag())
+		}
+		seen[state.tag()] = true
+		var onDisk epochState
+		if err := json.Unmarshal([]byte(readFile(t, epochPath(dir))), &onDisk); err != nil || onDisk.tag() != state.tag() {
+			t.Fatalf("on disk %+v, %v", onDisk, err)
+		}
+		if len(onDisk.Tags) > tagsKept {
+			t.Errorf("%d tags are kept", len(onDisk.Tags))
+		}
+	}
+	var taken []string // half of all
+	for n := range uint64(1 << 19) {
+		var tag [idTagChars]byte
+		putCrockford(tag[:], n)
+		taken = append(taken, string(tag[:]))
+	}
+	for range 20 {
+		if got := newTag(taken); got < "G000" {
+			t.Errorf("%q is taken", got)
+		}
 	}
 }
 

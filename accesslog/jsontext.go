@@ -19,7 +19,8 @@ var plainASCII = func() (t [256]bool) {
 }()
 
 // appendString appends s as a JSON string (RFC 8259 §7). Control characters, C1
-// controls included, are escaped, so that a line never holds one. A byte that is
+// controls included, are escaped, so that a line never holds one, and so are
+// separators of lines and marks of direction. A byte that is
 // not part of valid UTF-8 becomes the Latin-1 character of the same number
 // (0xE9 -> \u00e9): always valid JSON, and the original can still be seen.
 //
@@ -37,11 +38,16 @@ func appendString(b []byte, s string, limit int) []byte {
 	b = append(b, '"')
 	b = appendEscaped(b, s)
 	if cut > 0 {
-		b = append(b, "...["...)
-		b = strconv.AppendInt(b, int64(cut), 10)
-		b = append(b, " more bytes]"...)
+		b = appendCutMark(b, cut)
 	}
 	return append(b, '"')
+}
+
+// misleading tells the characters that end a line for some programs (U+2028,
+// U+2029) or change the direction of the text around them (Unicode UAX #9), so
+// that a line would not look like what it is.
+func misleading(r rune) bool {
+	return r == 0x061c || r >= 0x200e && r <= 0x200f || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069
 }
 
 func appendEscaped(b []byte, s string) []byte {
@@ -56,7 +62,7 @@ func appendEscaped(b []byte, s string) []byte {
 		if c >= utf8.RuneSelf {
 			var valid rune
 			valid, size = utf8.DecodeRuneInString(s[i:])
-			if size > 1 && valid > 0x9f {
+			if size > 1 && valid > 0x9f && !misleading(valid) {
 				i += size
 				continue
 			}
@@ -75,7 +81,7 @@ func appendEscaped(b []byte, s string) []byte {
 		case '\t':
 			b = append(b, '\\', 't')
 		default:
-			b = append(b, '\\', 'u', '0', '0', hexDigits[r>>4&15], hexDigits[r&15])
+			b = append(b, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
 		}
 		i += size
 		start = i

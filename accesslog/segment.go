@@ -59,7 +59,11 @@ type span struct {
 	first, last time.Time
 }
 
+// add takes the arrival t by the clock on the wall, which is what the records
+// say: by their monotonic readings two times keep their order when that clock is
+// set back, and first could end up after last.
 func (s *span) add(t time.Time) {
+	t = t.Round(0)
 	if s.records == 0 || t.Before(s.first) {
 		s.first = t
 	}

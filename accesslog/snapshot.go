@@ -61,6 +61,9 @@ func skippable(f scanFile, filter *Filter) bool {
 	if end.First == nil || end.Last == nil {
 		return end.Records == 0
 	}
+	if end.First.After(*end.Last) {
+		return false // not to be believed
+	}
 	return !filter.Since.IsZero() && end.Last.Before(filter.Since) ||
 		!filter.Until.IsZero() && !end.First.Before(filter.Until)
 }

@@ -85,7 +85,7 @@ type Store struct {
 	blobs    atomic.Uint64 // number of the last spill
 	buffers  *buffers
 	captures sync.Pool
-	ids      atomic.Uint32 // generators handed out
+	ids      *IDs
 	closed   atomic.Bool
 }
 
@@ -131,13 +131,14 @@ func OpenStore(dir string, o StoreOptions) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	epoch, err := startEpoch(dir, o.Log)
+	state, err := startEpoch(dir, o.Log)
 	if err != nil {
 		return nil, err
 	}
+	epoch := state.Epoch
 	s := &Store{
 		dir: dir, epoch: epoch, now: o.Now, disk: o.disk, recipients: recipients, lock: lock, log: o.Log,
-		buffers: newBuffers(),
+		buffers: newBuffers(), ids: newIDs(o.Now(), state.tag()),
 		drops:   &complaints{log: o.Log, message: "access lines were dropped: the disk does not keep up"},
 	}
 	days := func(room string) *dayDirs { return &dayDirs{disk: o.disk, root: filepath.Join(dir, room)} }
@@ -201,18 +202,18 @@ func prepareRooms(dir string) error {
 }
 
 // startEpoch hands out the epoch and repairs what those before left.
-func startEpoch(dir string, log zerolog.Logger) (uint32, error) {
+func startEpoch(dir string, log zerolog.Logger) (epochState, error) {
 	var files []segmentFile
 	for _, class := range []string{classAccess, classCaptured} {
 		list, err := listSegments(dir, class, "")
 		if err != nil {
-			return 0, err
+			return epochState{}, err
 		}
 		files = append(files, list...)
 	}
 	state, err := nextEpoch(dir, files)
 	if err != nil {
-		return 0, err
+		return state, err
 	}
 	found, err := recoverFiles(dir, files, state.Recovered)
 	if found.Torn > 0 || found.Orphans > 0 {
@@ -222,22 +223,21 @@ func startEpoch(dir string, log zerolog.Logger) (uint32, error) {
 	if err != nil {
 		// Readers skip what they cannot read; the next start tries again.
 		log.Error().Err(err).Msg("not everything an earlier process left could be repaired")
-		return state.Epoch, nil
+		return state, nil
 	}
 	state.Recovered = state.Epoch - 1
-	return state.Epoch, writeEpoch(dir, state)
+	return state, writeEpoch(dir, state)
 }
 
 func (s *Store) blobDir() string { return filepath.Join(s.dir, classCaptured, blobsName) }
 
-// NewIDs returns a generator of ids that no other generator of this data
-// directory repeats, in this process or a later one, whatever the clock does.
-func (s *Store) NewIDs() *IDs {
-	// 20 bits: the epoch in the upper 18, four generators each. Generators
-	// beyond the fourth, and epochs 262,144 apart, differ by their time.
-	n := s.ids.Add(1) - 1
-	return newIDs(s.now(), s.epoch<<2|n&3)
-}
+// NewIDs returns the generator of ids of this store, the same at every call. Its
+// ids carry a tag that is drawn anew, by chance, whenever the directory is opened
+// and is none of the last 64 of the directory: so no id of this directory comes
+// twice, whatever the clock does. Two edges with a directory each draw the same
+// tag with odds of one in 1,048,576 (2^20); docs/format/access.md says what
+// follows from that.
+func (s *Store) NewIDs() *IDs { return s.ids }
 
 // Commit makes a captured record durable. Once it returns nil the record, and
 // the blob it names, survive a kill and a power cut. Calls that wait at the same

@@ -117,11 +117,35 @@ func TestEpochs(t *testing.T) {
 	open("file damaged")
 	os.WriteFile(epochPath(dir), []byte(`{"epoch":1,"recovered":0}`), 0o600)
 	open("file of a backup")
-	if got := readFile(t, epochPath(dir)); got != fmt.Sprintf("{\"epoch\":%d,\"recovered\":%d}\n", last, last-1) {
+	if got := readFile(t, epochPath(dir)); !strings.HasPrefix(got, fmt.Sprintf(`{"epoch":%d,"recovered":%d,"tags":["`, last, last-1)) {
 		t.Errorf("epoch file: %s", got)
 	}
 	if len(files(t, dir, "captured/*/*.jsonl")) != 5 {
 		t.Error("an old file was written again")
+	}
+}
+
+// Every name that carries an epoch keeps it from being used again.
+func TestEpochsInOtherNames(t *testing.T) {
+	for name, want := range map[string]uint32{
+		"captured/blobs/2026-11-23/000041-00000007.age":         42,
+		"captured/blobs/000041-00000008.age.part":               42,
+		"quarantine/blob-000041-00000008.age.part":              42,
+		"quarantine/captured-2026-11-23-000041-000001.tail-477": 42,
+		"quarantine/ledger-r-20261123-0226-477":                 1,
+		"captured/blobs/2026-11-23/note.txt":                    1,
+	} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if s := openStore(t, dir, StoreOptions{}); s.epoch != want {
+			t.Errorf("with %s the epoch is %d", name, s.epoch)
+		}
 	}
 }
 

@@ -269,7 +269,17 @@ func (c *coordinator) giveUp(l *lane, s *Stop) {
 	}
 }
 
+// settle reports the end of an item, for this run: as the ledger has it. What may
+// have arrived by an earlier attempt stays unknown, whatever became of this one.
 func (c *coordinator) settle(d Delivery) {
+	if d.State != Delivered && d.State != Unknown && c.book.Of(d.ID).State == Unknown {
+		if d.Reason == "" && d.Status != 0 {
+			d.Reason = fmt.Sprintf("answered %d, but an earlier attempt got no answer", d.Status)
+		} else if d.Reason == "" {
+			d.Reason = "an earlier attempt got no answer"
+		}
+		d.State = Unknown
+	}
 	c.report.Counts[d.State]++
 	c.observer.Settled(d)
 }

@@ -95,10 +95,13 @@ func TestStandingAfterLines(t *testing.T) {
 		{"failed, then delivered", []Delivery{att(1), res(Failed, 1, 500), att(2), res(Delivered, 2, 201)}, Delivered, 201, 2},
 		{"delivered is final", []Delivery{att(1), res(Delivered, 1, 200), att(2), res(Failed, 2, 500)}, Delivered, 200, 1},
 		{"unknown, then not sent", []Delivery{att(1), res(Unknown, 1, 0), att(2), res(Pending, 2, 0)}, Unknown, 0, 1},
-		{"unknown, then rejected", []Delivery{att(1), res(Unknown, 1, 0), att(2), res(Rejected, 2, 400)}, Rejected, 400, 2},
+		{"unknown, then rejected", []Delivery{att(1), res(Unknown, 1, 0), att(2), res(Rejected, 2, 400)}, Unknown, 400, 2},
+		{"unknown, then failed", []Delivery{att(1), res(Unknown, 1, 0), att(2), res(Failed, 2, 503)}, Unknown, 503, 2},
+		{"unknown, then answered and taken back", []Delivery{att(1), res(Unknown, 1, 0), att(2), res(Rejected, 2, 401), res(Pending, 2, 401)}, Unknown, 401, 1},
+		{"unknown, then delivered", []Delivery{att(1), res(Unknown, 1, 0), att(2), res(Delivered, 2, 200)}, Delivered, 200, 2},
 		{"cut off, then not sent", []Delivery{att(1), att(2), res(Pending, 2, 0)}, Unknown, 0, 1},
 		{"cut off, then skipped", []Delivery{att(1), res(Skipped, 0, 0)}, Unknown, 0, 1},
-		{"cut off, then answered", []Delivery{att(1), att(2), res(Failed, 2, 500)}, Failed, 500, 2},
+		{"cut off, then answered", []Delivery{att(1), att(2), res(Failed, 2, 500)}, Unknown, 500, 2},
 		{"skipped", []Delivery{res(Skipped, 0, 0)}, Skipped, 0, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -159,7 +162,7 @@ func TestRunsAndSessions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := l.Of(ids[1]), (Standing{State: Rejected, Status: 404, Attempts: 3, Run: first.Name(), Generation: "g3"}); got != want {
+	if got, want := l.Of(ids[1]), (Standing{State: Unknown, Status: 404, Attempts: 3, Run: first.Name(), Generation: "g3"}); got != want {
 		t.Errorf("standing %+v, want %+v: the sessions were read in another order than they were written", got, want)
 	}
 	if got := l.Of(ids[2]); got.State != Rejected || got.Attempts != 2 || got.Run != second.Name() {

@@ -73,6 +73,7 @@ type Day struct {
 type Example struct {
 	ID                accesslog.ID
 	Method, Host, URI string
+	Cut               bool // the clear text was: Method, Host, URI are only its beginning
 	TLS               bool
 	Bytes             int64
 	ContentType       string
@@ -91,7 +92,7 @@ type Unreplayable struct {
 
 func example(e *accesslog.Entry, dest string) Example {
 	x := Example{
-		ID: e.ID, Method: e.Request.Method, Host: e.Request.Host, URI: e.Request.URI, TLS: e.Request.TLS != nil,
+		ID: e.ID, Method: e.Request.Method, Host: e.Request.Host, URI: e.Request.URI, Cut: e.Request.Cut, TLS: e.Request.TLS != nil,
 		Bytes: e.Body.Bytes, Status: e.Status, Outcome: e.Outcome, Reason: e.Reason, Destination: dest, Time: e.Time,
 	}
 	if v := e.Request.Headers["Content-Type"]; len(v) > 0 {

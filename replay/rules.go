@@ -159,7 +159,7 @@ func (r *Rules) reason(e *accesslog.Entry, s Standing, today routing.Decision, m
 		return NotFailed
 	case s.State == Unknown && !r.mayRepeat(e, today):
 		return MaybeSent
-	case s.State == Rejected && !r.tryAgain(s, today):
+	case (s.State == Rejected || s.State == Unknown && Classify(s.Status) == Rejected && !r.ResendUnknown) && !r.tryAgain(s, today):
 		return SetAside
 	}
 	return payloadReason(e)

@@ -2,7 +2,6 @@ package replay
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -22,7 +21,9 @@ type Selection struct {
 	Keys    accesslog.Keys
 	Ledger  *Ledger
 	Rules   Rules
-	Filter  accesslog.Filter
+	// Head reads the heads of records whose clear text was cut.
+	Head   HeadParser
+	Filter accesslog.Filter
 	// Only, if not nil, are the ids of a run that is continued; Filter is not used.
 	Only []accesslog.ID
 	// Limit, if above 0, is how many are sent at most.
@@ -41,6 +42,13 @@ const slack = time.Hour
 
 // samples is how many examples a plan keeps.
 const samples = 3
+
+// maxGroups is how many groups a plan has before new hosts are counted together,
+// as otherHosts.
+const (
+	maxGroups  = 1000
+	otherHosts = "other hosts"
+)
 
 // Plan looks at every record that matches and says what becomes of it. It reads
 // the store and the ledger and changes neither. Memory is 24 bytes for every
@@ -103,12 +111,17 @@ func (s *Selection) Plan(ctx context.Context) (*Plan, error) {
 // scanMissing looks for what was not found near the time in its id: the clock was
 // set back by more than slack, or the record is gone.
 func (s *Selection) scanMissing(ctx context.Context, b *builder, look func(*accesslog.Entry) error) error {
-	f := accesslog.Filter{Failed: true}
-	if len(b.missing) <= chunkIDs {
-		f = accesslog.Filter{}
-		for id := range b.missing {
-			f.IDs = append(f.IDs, id.String())
+	if len(b.missing) > chunkIDs {
+		// Too many to name: all that there is, in stretches.
+		stats, err := s.Records.Scan(ctx, accesslog.Filter{Failed: true, Last: 1}, func(*accesslog.Entry) error { return nil })
+		if err != nil {
+			return err
 		}
+		return scanWindows(ctx, s.Records, accesslog.Filter{}, stats.Records, look)
+	}
+	var f accesslog.Filter
+	for id := range b.missing {
+		f.IDs = append(f.IDs, id.String())
 	}
 	_, err := s.Records.Scan(ctx, f, look)
 	return err
@@ -123,11 +136,17 @@ func (s *Selection) judge(b *builder, e *accesslog.Entry) error {
 		delete(b.missing, e.ID)
 	}
 	standing := s.Ledger.Of(e.ID)
-	j := s.Rules.Judge(e, standing)
-	if j.Class == ToSend {
-		if err := s.openable(e, &j); err != nil {
+	var j Judgement
+	if e.Request.Cut {
+		var err error
+		if j, err = s.judgeCut(e, standing); err != nil {
 			return err
 		}
+	} else {
+		j = s.Rules.Judge(e, standing)
+	}
+	if j.Class == ToSend {
+		s.openable(e, &j)
 	}
 	b.add(e, standing, j)
 	return nil
@@ -192,23 +211,18 @@ func scanWindows(ctx context.Context, in Records, f accesslog.Filter, records in
 }
 
 // openable opens the payload of a record that is to be sent, so that a missing
-// key is said before anything is sent.
-func (s *Selection) openable(e *accesslog.Entry, j *Judgement) error {
+// key is said before anything is sent. What cannot be opened concerns its own
+// record and no other.
+func (s *Selection) openable(e *accesslog.Entry, j *Judgement) {
 	opened, err := s.Records.Open(e, s.Keys)
-	switch {
-	case err == nil:
-		return opened.Body.Close()
-	case errors.Is(err, accesslog.ErrNoKey):
-		j.Reason = NoKey
-	case errors.Is(err, accesslog.ErrNoPayload):
-		j.Reason = NoPayload
-	case errors.Is(err, accesslog.ErrPayload):
-		j.Reason = Damaged
-	default:
-		return err
+	if err != nil {
+		j.Reason = unopened(err)
+		j.Class = j.Reason.Class()
+		return
 	}
-	j.Class = j.Reason.Class()
-	return nil
+	if opened.Body != nil {
+		_ = opened.Body.Close() // nothing was read of it; sending reads it to the end
+	}
 }
 
 // between is a filter for the time in which ids arrived, give or take slack; ids
@@ -267,6 +281,8 @@ func (b *builder) add(e *accesslog.Entry, s Standing, j Judgement) {
 	if j.Class != ToSend {
 		if p.Reasons[j.Reason]++; p.Reasons[j.Reason] == 1 {
 			p.Examples[j.Reason] = example(e, j.Now)
+		} else if p.Examples[j.Reason].Cut && !e.Request.Cut {
+			p.Examples[j.Reason] = example(e, j.Now) // one that can be typed again
 		}
 		if at, ok := slices.BinarySearch(p.Genuine, e.Status); j.Reason == Genuine4xx && !ok {
 			p.Genuine = slices.Insert(p.Genuine, at, e.Status)
@@ -307,6 +323,10 @@ func (b *builder) send(e *accesslog.Entry, j Judgement) {
 
 	g := Group{Host: e.Request.Host, Why: j.Why, Then: j.Then, Now: j.Now}
 	n, ok := b.groups[g]
+	if !ok && len(p.Groups) >= maxGroups {
+		g.Host = otherHosts // it is the clients who name hosts
+		n, ok = b.groups[g]
+	}
 	if !ok {
 		n = len(p.Groups)
 		b.groups[g] = n

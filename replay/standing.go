@@ -19,7 +19,7 @@ type Standing struct {
 // standing is Standing in 24 bytes: a ledger of millions of records has one each.
 type standing struct {
 	state    State
-	maybe    bool // an earlier attempt may have arrived, and no answer to a later one settled it
+	maybe    bool // an attempt may have arrived; only Delivered settles that
 	status   uint16
 	attempts uint16
 	run      uint32 // indexes of index.names
@@ -76,7 +76,7 @@ func (s standing) next(e *Delivery) standing {
 			s.attempts = counted - 1
 		}
 		if e.Status != 0 {
-			s.maybe, s.status = false, clampStatus(e.Status)
+			s.status = clampStatus(e.Status)
 		}
 		s.state = Pending
 		if s.maybe {
@@ -89,8 +89,15 @@ func (s standing) next(e *Delivery) standing {
 		}
 	case Unknown:
 		s.state, s.maybe, s.attempts, s.status = Unknown, true, counted, 0
-	case Delivered, Failed, Rejected:
-		s.state, s.maybe, s.attempts, s.status = e.State, false, counted, clampStatus(e.Status)
+	case Delivered:
+		s.state, s.maybe, s.attempts, s.status = Delivered, false, counted, clampStatus(e.Status)
+	case Failed, Rejected:
+		// It speaks of this attempt only: another that got no answer may have
+		// arrived all the same.
+		s.state, s.attempts, s.status = e.State, counted, clampStatus(e.Status)
+		if s.maybe {
+			s.state = Unknown
+		}
 	}
 	return s
 }

@@ -6,8 +6,12 @@ import (
 	"github.com/holdfast-edge/holdfast/routing"
 )
 
-// Today is where a recorded request would go under cfg.
+// Today is where a recorded request would go under cfg. A record whose clear text
+// was cut goes nowhere: Whole makes one that can be asked about.
 func Today(cfg *configs.Config, e *accesslog.Entry) routing.Decision {
+	if e.Request.Cut {
+		return routing.Decision{Reason: errCutOff.Error()}
+	}
 	table := cfg.Table()
 	d := table.Resolve([]byte(e.Request.Host), []byte(e.Request.Method), []byte(e.Request.URI))
 	if e.Outcome != accesslog.SNIMismatch || d.Verdict != routing.Served || e.Request.TLS == nil {

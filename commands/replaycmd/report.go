@@ -136,7 +136,7 @@ func (j *job) stopped(b *bytes.Buffer, s *replay.Stop, run string) {
 	fmt.Fprintf(b, "The configuration is probably still wrong. These %d stay pending, no attempt is counted.\n", s.Answered)
 	for i := range j.plan.Samples {
 		if x := &j.plan.Samples[i]; x.Destination == s.Destination.String() {
-			fmt.Fprintf(b, "  check   %s\n", j.config.edge("explain", urlOf(x)))
+			fmt.Fprintf(b, "  check   %s\n", j.explain(x))
 			break
 		}
 	}

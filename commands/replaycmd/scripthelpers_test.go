@@ -44,12 +44,12 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 
 // cmdInterrupt starts a program, sends it a signal as soon as its standard error
 // has a text, and checks its exit code. What it printed is in the files out and
-// err: interrupt CODE INT|TERM TEXT PROGRAM ARGS...
+// err: interrupt CODE INT|TERM|HUP TEXT PROGRAM ARGS...
 func cmdInterrupt(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 4 {
-		ts.Fatalf("usage: interrupt CODE INT|TERM TEXT PROGRAM [ARGS...]")
+		ts.Fatalf("usage: interrupt CODE INT|TERM|HUP TEXT PROGRAM [ARGS...]")
 	}
-	sig := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM}[args[1]]
+	sig := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}[args[1]]
 	cmd := exec.Command("/bin/sh", "-c", "exec "+strings.Join(args[3:], " ")+" >out 2>err")
 	cmd.Dir = ts.MkAbs(".")
 	for _, name := range []string{"PATH", "TZ", "MAIN", "WORK", "HOME"} {
@@ -141,6 +141,14 @@ func addRecord(store *accesslog.Store, gen *accesslog.IDs, f map[string]string) 
 		Upstream: f["upstream"], Match: "exact", Stage: "stable", Reason: f["reason"], Client: netip.MustParseAddrPort("203.0.113.77:40000"),
 		Proto: "HTTP/1.1", Method: []byte(f["method"]), Host: []byte(f["host"]), URI: []byte(f["uri"]),
 		Headers: []accesslog.Header{{Name: "Content-Type", Value: []byte("text/plain")}},
+	}
+	if f["long"] != "" { // more than a clear line takes
+		n, err := strconv.Atoi(f["long"])
+		if err != nil {
+			return none, err
+		}
+		f["uri"] += strings.Repeat("x", n) + "/end"
+		r.URI = []byte(f["uri"])
 	}
 	limit := int64(1 << 20)
 	if f["truncated"] != "" {

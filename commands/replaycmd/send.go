@@ -129,7 +129,7 @@ func (j *job) open(ctx context.Context) error {
 // choose makes the plan.
 func (j *job) choose(ctx context.Context) error {
 	s := replay.Selection{
-		Records: j.reader, Keys: j.keys, Ledger: j.ledger, Limit: j.Limit, List: j.List != "", Location: j.location(),
+		Records: j.reader, Keys: j.keys, Head: readHead, Ledger: j.ledger, Limit: j.Limit, List: j.List != "", Location: j.location(),
 		Rules: replay.Rules{
 			Config: j.cfg, Target: strings.TrimSuffix(j.Target, "/"), Named: j.named(),
 			Misrouted: j.Misrouted, ResendUnknown: j.ResendUnknown,
@@ -279,7 +279,8 @@ func (j *job) begin() (*replay.Run, error) {
 	}, ids)
 }
 
-// interrupts watches for Ctrl-C and SIGTERM. The first closes first: what is in
+// interrupts watches for Ctrl-C, SIGTERM and, unless it is ignored as nohup does,
+// SIGHUP: a terminal that closed. The first closes first: what is in
 // flight is waited for. The second cuts it off.
 type interrupts struct {
 	first chan struct{}
@@ -289,6 +290,9 @@ type interrupts struct {
 func (j *job) interrupts(cut context.CancelFunc) interrupts {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	first, quit, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)

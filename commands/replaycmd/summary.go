@@ -165,7 +165,7 @@ func (j *job) dryRun() error {
 		b.WriteByte('\n')
 	}
 	for i := range j.plan.Samples {
-		fmt.Fprintf(&b, "  %s\n", curl(&j.plan.Samples[i]))
+		fmt.Fprintf(&b, "  %s\n", j.sample(&j.plan.Samples[i]))
 	}
 	j.nothing(&b)
 	b.WriteString("\nDry run: nothing was sent, the ledger was not touched.\n")

@@ -19,7 +19,12 @@ func count(n int, thing string) string {
 	return number(n) + " " + thing + "s"
 }
 
-// urlOf is the address a recorded request was sent to.
+// shownURI is how much of an address is shown that the log does not have whole, in
+// bytes.
+const shownURI = 60
+
+// urlOf is the address a recorded request was sent to; with "…" at its end, not all
+// of it.
 func urlOf(x *replay.Example) string {
 	scheme := "http://"
 	if x.TLS {
@@ -29,12 +34,26 @@ func urlOf(x *replay.Example) string {
 	if !strings.HasPrefix(uri, "/") {
 		uri = "/" // OPTIONS *
 	}
+	if x.Cut {
+		uri = strings.ToValidUTF8(uri[:min(len(uri), shownURI)], "") + "…"
+	}
 	return scheme + x.Host + uri
 }
 
-// curl is a command that sends about the same request, with the body from
-// standard input.
-func curl(x *replay.Example) string {
+// explain is a command that says where a record would go.
+func (j *job) explain(x *replay.Example) string {
+	if x.Cut {
+		return j.config.edge("explain", "--id", x.ID.String())
+	}
+	return j.config.edge("explain", urlOf(x))
+}
+
+// sample is a command that sends about the same request, with the body from
+// standard input; or one that shows it, when the log does not have its whole address.
+func (j *job) sample(x *replay.Example) string {
+	if x.Cut {
+		return j.config.edge("logs", "--id", x.ID.String(), "--payload") + "   # " + terminal.Clean(x.Method+" "+urlOf(x))
+	}
 	words := []string{"curl", "-X", quote(x.Method), quote(urlOf(x)), "-H", quote("Idempotency-Key: " + x.ID.String())}
 	if x.ContentType != "" {
 		words = append(words, "-H", quote("Content-Type: "+x.ContentType))
@@ -100,7 +119,7 @@ func (j *job) hint(r replay.Reason) string {
 		}
 		return j.config.edge("logs", "--outcome", x.Outcome.String())
 	case replay.RefusedToday, replay.NoAppToday:
-		return j.config.edge("explain", urlOf(x))
+		return j.explain(x)
 	case replay.MalformedThen:
 		return j.config.edge("logs", "--outcome", "rejected")
 	case replay.NotFailed:
