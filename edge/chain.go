@@ -127,9 +127,9 @@ func (f *flight) route() bool {
 func (e *Edge) close(f *flight) {
 	if v := recover(); v != nil {
 		e.log.Error().Interface("panic", v).Str("id", f.idText).Bytes("stack", debug.Stack()).
-			Msg("a bug: the request was answered 502 and recorded")
+			Msg("a bug: the request was broken off and recorded")
 		f.fail(502, accesslog.UpstreamDown, "internal error")
-		f.x.Answer.Close()
+		defer f.x.Answer.Close() // when it is recorded
 	}
 	if f.capture == nil {
 		f.openCapture()

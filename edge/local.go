@@ -16,6 +16,7 @@ import (
 	"github.com/holdfast-edge/holdfast/accesslog"
 	"github.com/holdfast-edge/holdfast/configs"
 	"github.com/holdfast-edge/holdfast/edge/exchange"
+	"github.com/holdfast-edge/holdfast/edge/http1"
 )
 
 // localHandler makes the handler of a route that the edge answers itself.
@@ -141,6 +142,8 @@ func (f *flight) answerLocally() {
 	}
 	if whole {
 		f.bodyErr = io.EOF
+	} else if !f.takeBody() {
+		return
 	}
 	req, err := f.httpRequest()
 	if err != nil {
@@ -151,6 +154,28 @@ func (f *flight) answerLocally() {
 	w.buf = bufio.NewWriterSize(writerFunc(w.send), 8<<10)
 	f.gen.local[route].ServeHTTP(w, req)
 	w.finish()
+}
+
+// takeBody reads a long body to its end, for the record and so that the client gets
+// to read the answer. If it can't be read it refuses and returns false.
+func (f *flight) takeBody() bool {
+	buf := http1.GetBuffer(64 << 10)
+	defer http1.PutBuffer(buf)
+	for {
+		n, err := f.x.Body.Read(*buf)
+		_, _ = f.capture.Write((*buf)[:n])
+		if err == nil && f.capture.Len() > f.gen.cfg.Limits.MaxBody {
+			err = errTooLarge
+		}
+		if err == io.EOF {
+			f.bodyErr = io.EOF
+			return true
+		}
+		if err != nil {
+			f.bodyFailed(err)
+			return false
+		}
+	}
 }
 
 // httpRequest makes the request that net/http's handlers expect.
@@ -224,6 +249,9 @@ func (w *localWriter) begin(length int64) {
 	}
 	h := exchange.AnswerHead{Status: w.status, Length: length,
 		NoBody: string(w.f.x.Method) == "HEAD" || w.status == 204 || w.status == 304}
+	if w.status == 304 && w.header.Get("Content-Length") == "" {
+		h.Length = -1 // it would be the length of what is not sent (RFC 9110, section 8.6)
+	}
 	for name, values := range w.header {
 		for _, v := range values {
 			h.Fields = append(h.Fields, exchange.Field{Name: []byte(name), Value: []byte(v),
@@ -249,7 +277,11 @@ func (w *localWriter) finish() {
 	if w.err == nil {
 		w.err = w.f.x.Answer.End(nil)
 	}
-	if w.err != nil {
+	if errors.Is(w.err, exchange.ErrShort) {
+		w.f.fail(w.f.status, accesslog.UpstreamDown, "what was to be sent became shorter meanwhile")
+		w.f.commit()
+		w.f.x.Answer.Close()
+	} else if w.err != nil {
 		w.f.lost("the client left before the answer was complete")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/holdfast-edge/holdfast/accesslog"
@@ -43,14 +44,24 @@ func (f *flight) findClient() {
 			}
 			list := bytes.Split(field.Value, []byte(","))
 			for k := len(list) - 1; k >= 0 && f.gen.trusts(f.client.addr.Addr()); k-- {
-				a, err := netip.ParseAddr(string(bytes.TrimSpace(list[k])))
-				if err != nil {
-					return
+				a, ok := parseForwarded(string(bytes.TrimSpace(list[k])))
+				if !ok {
+					break
 				}
-				f.client.addr = netip.AddrPortFrom(a.Unmap(), 0)
+				f.client.addr = a
 			}
 		}
 	}
+}
+
+// parseForwarded reads an element of X-Forwarded-For: an address, and a port where
+// the proxy wrote one.
+func parseForwarded(s string) (netip.AddrPort, bool) {
+	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+		return netip.AddrPortFrom(a.Unmap().WithZone(""), 0), true
+	}
+	a, err := netip.ParseAddrPort(s)
+	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port()), err == nil
 }
 
 // commit puts the captured record on disk: the rest of the body is read, the

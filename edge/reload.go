@@ -3,7 +3,9 @@ package edge
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"syscall"
 
 	"github.com/holdfast-edge/holdfast/configs"
 )
@@ -57,7 +59,7 @@ func (e *Edge) swap(cfg *configs.Config) error {
 	}
 	opened, err := openListeners(e.listeners, cfg.Listen.HTTP)
 	if err != nil {
-		return err
+		return e.explainListen(err)
 	}
 	e.live.Store(g)
 	e.gate.set(cfg.Diagnostics.Level)
@@ -66,4 +68,20 @@ func (e *Edge) swap(cfg *configs.Config) error {
 	e.log.Info().Str("generation", g.id).Str("was", old.id).Int("sites", len(cfg.Sites)).Strs("http", e.addresses()).
 		Msg("reloaded")
 	return nil
+}
+
+// explainListen says it if the edge itself stands in its way: a port cannot go from
+// one address to all addresses while it is served.
+func (e *Edge) explainListen(err error) error {
+	var failed *listenError
+	if !errors.As(err, &failed) || !errors.Is(err, syscall.EADDRINUSE) {
+		return err
+	}
+	_, port, _ := net.SplitHostPort(failed.addr)
+	for addr := range e.listeners {
+		if _, p, _ := net.SplitHostPort(addr); p == port {
+			return &hinted{err, fmt.Sprintf("this edge itself listens on %s: going from one to the other needs a restart", addr)}
+		}
+	}
+	return err
 }

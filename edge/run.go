@@ -36,9 +36,12 @@ type Options struct {
 // SIGHUP reloads the configuration. It returns nil after an orderly end. Errors of the
 // configuration are *configs.Errors; others may have a method Hint() string.
 func Run(ctx context.Context, o Options) error {
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-	defer signal.Stop(signals)
+	// Of their own, so that no number of reloads can push out a stop.
+	hups, stops := make(chan os.Signal, 1), make(chan os.Signal, 2)
+	signal.Notify(hups, syscall.SIGHUP)
+	signal.Notify(stops, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(hups)
+	defer signal.Stop(stops)
 
 	cfg, err := configs.Load(o.ConfigPath, configs.Options{Getenv: os.LookupEnv})
 	if err != nil {
@@ -76,7 +79,7 @@ func Run(ctx context.Context, o Options) error {
 		Int("pid", os.Getpid()).Msg("ready")
 	notify(daemon.SdNotifyReady)
 
-	e.handleSignals(ctx, signals, o.ConfigPath)
+	e.handleSignals(ctx, hups, stops, o.ConfigPath)
 
 	notify(daemon.SdNotifyStopping)
 	log.Info().Int("connections", e.server.Connections()).Dur("limit", drainTime).Msg("stopping: finishing what is under way")
@@ -85,7 +88,7 @@ func Run(ctx context.Context, o Options) error {
 	defer cancel()
 	go func() { // a second signal does not wait
 		select {
-		case <-signals:
+		case <-stops:
 			cancel()
 		case <-drain.Done():
 		}
@@ -128,15 +131,19 @@ func (o *Options) open(log zerolog.Logger, cfg *configs.Config) (*Edge, *accessl
 }
 
 // handleSignals reloads on SIGHUP and returns when it is time to stop.
-func (e *Edge) handleSignals(ctx context.Context, signals <-chan os.Signal, path string) {
+func (e *Edge) handleSignals(ctx context.Context, hups, stops <-chan os.Signal, path string) {
 	for {
+		select { // a stop goes before a reload
+		case <-stops:
+			return
+		default:
+		}
 		select {
 		case <-ctx.Done():
 			return
-		case s := <-signals:
-			if s != syscall.SIGHUP {
-				return
-			}
+		case <-stops:
+			return
+		case <-hups:
 			notify(daemon.SdNotifyReloading + "\n" + monotonic())
 			e.reload(path)
 			notify(daemon.SdNotifyReady)

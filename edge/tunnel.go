@@ -2,11 +2,15 @@ package edge
 
 import (
 	"io"
+	"time"
 
 	"github.com/holdfast-edge/holdfast/edge/exchange"
 	"github.com/holdfast-edge/holdfast/edge/http1"
 	"github.com/holdfast-edge/holdfast/edge/upstream"
 )
+
+// halfOpen is how long an app may go on after its client has ended.
+const halfOpen = time.Minute
 
 // tunnel connects client and app after a switch of protocols (RFC 9110, section
 // 7.8) until both have ended, or one breaks.
@@ -17,14 +21,13 @@ func (f *flight) tunnel(conn *upstream.Conn, head *http1.Response) {
 		f.lost("the client left before it was answered")
 		return
 	}
-	client, err := f.x.Answer.Tunnel()
+	app := conn.Detach()
+	defer app.Close()
+	client, err := f.x.Answer.Tunnel(app)
 	if err != nil {
-		conn.Discard(false)
 		f.lost("the client left before it was answered")
 		return
 	}
-	app := conn.Detach()
-	defer app.Close()
 	defer client.Close()
 	done := make(chan int64)
 	go func() {
@@ -33,6 +36,7 @@ func (f *flight) tunnel(conn *upstream.Conn, head *http1.Response) {
 			_ = app.Close()
 			_ = client.Close()
 		}
+		app.Expire(halfOpen)
 		done <- n
 	}()
 	f.tunnelSent, err = io.Copy(client, app)

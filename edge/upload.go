@@ -3,6 +3,7 @@ package edge
 import (
 	"errors"
 	"io"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +21,7 @@ type upload struct {
 	done    chan struct{}
 	ended   atomic.Bool // the goroutine is about to return; err is set
 	stopped atomic.Bool // nothing more goes to the app
+	failed  atomic.Bool // the exchange has failed: the body is only read for the record
 	settled atomic.Bool // the answer is complete and was no failure
 	written bool        // the app has all of it; valid after done
 	err     error       // io.EOF when the body was read to its end; valid after ended
@@ -44,6 +46,7 @@ func (u *upload) Flush() error { return u.f.x.Answer.Flush() }
 
 func (u *upload) run() {
 	defer close(u.done)
+	defer u.recovered()
 	x := u.f.x
 	mem := http1.GetBuffer(128 << 10)
 	defer http1.PutBuffer(mem)
@@ -73,9 +76,20 @@ func (u *upload) run() {
 		}
 	}
 	u.ended.Store(true)
-	if u.err == io.EOF || u.err == errEnough {
+	if u.err == io.EOF || u.err == errEnough || u.failed.Load() {
 		u.conn.Await()
 	} else {
+		u.conn.Interrupt()
+	}
+}
+
+// recovered ends the upload, not the process, on a bug.
+func (u *upload) recovered() {
+	if v := recover(); v != nil {
+		u.f.edge.log.Error().Interface("panic", v).Str("id", u.f.idText).Bytes("stack", debug.Stack()).
+			Msg("a bug: an upload was broken off")
+		u.err = errors.New("internal error")
+		u.ended.Store(true)
 		u.conn.Interrupt()
 	}
 }
@@ -116,6 +130,7 @@ func (f *flight) endUpload() {
 	switch {
 	case u.ended.Load():
 	case f.failed():
+		u.failed.Store(true)
 		u.stopped.Store(true)
 		u.conn.CutWrites()
 		f.x.Body.SetDeadline(time.Now().Add(f.gen.limits.BodyTimeout))

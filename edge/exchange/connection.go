@@ -1,5 +1,22 @@
 package exchange
 
+import "bytes"
+
+// maxOptions bounds the elements of all Connection fields of a message, empty ones
+// included: each is compared with every field.
+const maxOptions = 32
+
+// TooManyOptions reports whether the Connection fields list more than is sane.
+func TooManyOptions(fields []Field) bool {
+	n := 0
+	for i := range fields {
+		if fields[i].ID == Connection {
+			n += 1 + bytes.Count(fields[i].Value, []byte{','})
+		}
+	}
+	return n > maxOptions
+}
+
 // HasOption reports whether a Connection field has the option, in lower case.
 func HasOption(fields []Field, option string) bool {
 	for i := range fields {

@@ -5,6 +5,7 @@
 package exchange
 
 import (
+	"errors"
 	"io"
 	"net/netip"
 	"time"
@@ -71,6 +72,10 @@ type Body interface {
 	SetDeadline(t time.Time)
 }
 
+// ErrShort is returned by Responder.End when fewer bytes were written than Begin
+// had announced. The caller closes the answer, which then is visibly cut.
+var ErrShort = errors.New("the answer is shorter than its Content-Length")
+
 // Responder takes the answer to one request. One goroutine at a time.
 type Responder interface {
 	// Interim sends an informational answer (RFC 9110, section 15.2) at once, where
@@ -87,8 +92,9 @@ type Responder interface {
 	// End completes the answer and flushes it.
 	End(trailers []Field) error
 	// Tunnel sends the queued head of a 101 answer and hands over the
-	// connection and the bytes that were read ahead of it.
-	Tunnel() (Tunnel, error)
+	// connection and the bytes that were read ahead of it. app is closed too when
+	// the connection is closed by force.
+	Tunnel(app io.Closer) (Tunnel, error)
 	// Close breaks off: nothing else is sent and the connection ends. An answer
 	// that has begun is visibly cut short.
 	Close()

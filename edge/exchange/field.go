@@ -34,7 +34,8 @@ const (
 	XForwardedOther // any other X-Forwarded-*
 	Forwarded
 	XRequestID
-	XEdge // any X-Edge-*
+	XEdge     // any X-Edge-*
+	Lookalike // Content_Length and Transfer_Encoding, which some apps take for the real ones
 	IdempotencyKey
 	UserAgent
 	Referer
@@ -93,6 +94,8 @@ func Identify(name []byte) FieldID {
 		switch {
 		case Is(name, "content-length"):
 			return ContentLength
+		case isLike(name, "content-length"):
+			return Lookalike
 		case Is(name, "http2-settings"):
 			return HTTP2Settings
 		}
@@ -114,6 +117,8 @@ func Identify(name []byte) FieldID {
 		switch {
 		case Is(name, "transfer-encoding"):
 			return TransferEncoding
+		case isLike(name, "transfer-encoding"):
+			return Lookalike
 		case Is(name, "x-forwarded-proto"):
 			return XForwardedProto
 		}
@@ -180,7 +185,7 @@ func (id FieldID) Owned() bool {
 func (id FieldID) HopByHop() bool {
 	switch id {
 	case Connection, KeepAlive, ProxyConnection, ProxyAuthenticate, ProxyAuthorization,
-		TE, TransferEncoding, ContentLength, Upgrade, HTTP2Settings:
+		TE, Lookalike, TransferEncoding, ContentLength, Upgrade, HTTP2Settings:
 		return true
 	}
 	return false

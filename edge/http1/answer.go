@@ -2,6 +2,7 @@ package http1
 
 import (
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -238,8 +239,7 @@ func (a *answer) End(trailers []exchange.Field) error {
 	if a.chunked {
 		a.queued = AppendLastChunk(a.queued, trailers)
 	} else if a.remain > 0 && !a.noBody {
-		a.Close()
-		return errors.New("the answer is shorter than its Content-Length")
+		return exchange.ErrShort
 	}
 	return a.Flush()
 }
@@ -269,11 +269,12 @@ func (a *answer) Gone() bool {
 }
 
 // Tunnel implements exchange.Responder.
-func (a *answer) Tunnel() (exchange.Tunnel, error) {
+func (a *answer) Tunnel(app io.Closer) (exchange.Tunnel, error) {
 	if err := a.Flush(); err != nil {
 		return nil, err
 	}
 	a.tunnel = true
+	a.c.app.Store(&app)
 	_ = a.c.nc.SetDeadline(time.Time{})
 	a.c.reading = readIdle // no deadlines any more
 	return &tunnel{c: a.c}, nil

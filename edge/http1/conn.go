@@ -14,11 +14,12 @@ import (
 	"github.com/holdfast-edge/holdfast/edge/exchange"
 )
 
-// lingerTime and lingerBytes bound how long input is thrown away after the last
-// answer, so that a client still sending gets to read it (RFC 9112, section 9.6).
+// lingerTime bounds how long input is thrown away after the last answer, so that a
+// client still sending gets to read it (RFC 9112, section 9.6); lingerPause how long
+// it may be silent meanwhile.
 const (
-	lingerTime  = 2 * time.Second
-	lingerBytes = 1 << 20
+	lingerTime  = 30 * time.Second
+	lingerPause = 2 * time.Second
 )
 
 // conn is one client connection. One goroutine serves it; while a body is still
@@ -37,7 +38,9 @@ type conn struct {
 
 	reading  readMode
 	deadline time.Time // of the reads of a head
-	idle     atomic.Bool
+	idleMu   sync.Mutex
+	idle     bool                      // guarded by idleMu
+	app      atomic.Pointer[io.Closer] // the other end of a tunnel
 	// Made once, so that asking does not allocate.
 	gone    func(fd uintptr)
 	isGone  bool
@@ -70,7 +73,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 	}
 	c.x.Scheme = "http"
 	if a, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
-		c.x.Remote = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+		c.x.Remote = netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 	}
 	return c
 }
@@ -156,14 +159,30 @@ var (
 // waitIdle waits for the first byte of the next request.
 func (c *conn) waitIdle(now time.Time) bool {
 	c.reading = readIdle
+	c.trim()
+	c.idleMu.Lock()
 	_ = c.nc.SetReadDeadline(now.Add(c.limits.IdleTimeout))
-	c.idle.Store(true)
+	c.idle = true
+	c.idleMu.Unlock()
 	if c.server.draining.Load() { // it may have looked at us just before
 		return false
 	}
 	err := c.fillIdle()
-	c.idle.Store(false)
+	// From here on no deadline but those of the request itself is set.
+	c.idleMu.Lock()
+	c.idle = false
+	c.idleMu.Unlock()
 	return err == nil
+}
+
+// trim lets go of what an unusual request made large.
+func (c *conn) trim() {
+	if cap(c.req.Fields) > 64 {
+		c.req.Fields = nil
+	}
+	if cap(c.body.dec.raw) > 0 {
+		c.body.dec.raw, c.body.dec.trailers = nil, nil
+	}
 }
 
 // fillIdle reads the first bytes of a request. Where it can, it holds no buffer
@@ -180,7 +199,9 @@ func (c *conn) fillIdle() error {
 
 // wakeIdle ends the wait of an idle connection.
 func (c *conn) wakeIdle() {
-	if c.idle.Load() {
+	c.idleMu.Lock()
+	defer c.idleMu.Unlock()
+	if c.idle {
 		_ = c.nc.SetReadDeadline(time.Unix(1, 0))
 	}
 }
@@ -248,12 +269,10 @@ func (c *conn) close() {
 	}
 	if cw, ok := c.nc.(interface{ CloseWrite() error }); ok && cw.CloseWrite() == nil {
 		end := time.Now().Add(lingerTime)
-		_ = c.nc.SetReadDeadline(end)
-		scratch := GetBuffer(smallBuffer)
-		for total := 0; total < lingerBytes && time.Now().Before(end); {
-			n, err := c.nc.Read(*scratch)
-			total += n
-			if err != nil {
+		scratch := GetBuffer(largeBuffer)
+		for now := time.Now(); now.Before(end) && !c.server.draining.Load(); now = time.Now() {
+			_ = c.nc.SetReadDeadline(now.Add(lingerPause))
+			if _, err := c.nc.Read(*scratch); err != nil {
 				break
 			}
 		}

@@ -129,6 +129,9 @@ func (r *Request) finish() *exchange.Malformed {
 		r.Length = fr.length
 	}
 
+	if exchange.TooManyOptions(r.Fields) {
+		return errOptions
+	}
 	hosts := 0
 	var upgrade []byte
 	for i := range r.Fields {

@@ -92,6 +92,9 @@ func (s *Server) untrack(c *conn) {
 	s.wg.Done()
 }
 
+// cutTime is how long connections that were closed may take to end.
+const cutTime = 5 * time.Second
+
 // ErrCut is returned by Shutdown when connections had to be closed under their requests.
 var ErrCut = errors.New("connections were closed before their answers were complete")
 
@@ -116,9 +119,15 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	for c := range s.conns {
-		c.nc.Close()
+		_ = c.nc.Close()
+		if app := c.app.Load(); app != nil {
+			_ = (*app).Close()
+		}
 	}
 	s.mu.Unlock()
-	<-done
+	select {
+	case <-done:
+	case <-time.After(cutTime):
+	}
 	return ErrCut
 }

@@ -82,6 +82,7 @@ var (
 	errLength        = malformed(400, "Content-Length is not a number")
 	errCoding        = malformed(400, "Transfer-Encoding is not the single coding chunked")
 	errCoding10      = malformed(400, "Transfer-Encoding in HTTP/1.0")
+	errOptions       = malformed(400, "the Connection field lists too many options")
 	errExpect        = malformed(417, "an expectation other than 100-continue")
 	errChunkSize     = malformed(400, "a chunk size that is not a hexadecimal number")
 	errChunkExt      = malformed(400, "chunk extensions that are illegal or too long")

@@ -80,16 +80,18 @@ func (s *Sender) Send(ctx context.Context, dest replay.Destination, r *replay.Re
 		conn.Discard(false)
 		return replay.Answer{}, err
 	}
-	defer context.AfterFunc(ctx, conn.Interrupt)()
+	stop := context.AfterFunc(ctx, conn.Interrupt)
 	answer := replay.Answer{Upstream: conn.Upstream()}
 	head, err := m.exchange(conn)
 	answer.Duration = time.Since(began)
 	if err != nil {
+		stop()
 		conn.Discard(!errors.Is(err, upstream.ErrInterrupted))
 		return answer, fmt.Errorf("%w: %w", replay.ErrUnknown, err)
 	}
 	answer.Status = head.Status
-	conn.Release(m.written && drain(conn))
+	whole := m.written && drain(conn)
+	conn.Release(stop() && whole) // not one that is being interrupted
 	return answer, nil
 }
 

@@ -64,6 +64,7 @@ type Endpoint struct {
 	mu     sync.Mutex
 	idle   []*Conn // the most recently used last
 	closed bool    // nothing is kept any more
+	marked time.Time
 }
 
 // NewApp makes an app of the endpoints, at least one and at most 64.
@@ -117,8 +118,11 @@ func (a *App) Acquire(ctx context.Context, tried *Tried, fresh bool) (*Conn, err
 			}
 			return nil, fmt.Errorf("%w: %w", ErrUnreachable, last)
 		}
-		*tried |= 1 << k
 		e := a.endpoints[k]
+		if !e.claim(a.Connect) {
+			continue // somebody else is just finding out whether it is back
+		}
+		*tried |= 1 << k
 		if !fresh {
 			if c := e.reuse(); c != nil {
 				c.app = a
@@ -175,13 +179,25 @@ func (a *App) Close() {
 }
 
 func (e *Endpoint) dial(ctx context.Context, limit time.Duration) (*Conn, error) {
+	// Counted before it stands: an upstream that does not answer is not idle.
+	e.active.Add(1)
 	d := net.Dialer{Timeout: limit}
 	nc, err := d.DialContext(ctx, "tcp", e.Address)
 	if err != nil {
+		e.active.Add(-1)
 		return nil, err
 	}
-	e.active.Add(1)
 	return newConn(e, nc), nil
+}
+
+// claim lets one request at a time try an upstream whose mark has ended: for as
+// long as a connection may take, the mark stands for all others.
+func (e *Endpoint) claim(connect time.Duration) bool {
+	until, now := e.deadUntil.Load(), time.Now().UnixNano()
+	if until == 0 || until > now {
+		return true
+	}
+	return e.deadUntil.CompareAndSwap(until, now+int64(connect))
 }
 
 // refused marks an endpoint dead for a while.
@@ -191,16 +207,22 @@ func (a *App) refused(e *Endpoint, cause error) {
 	}
 }
 
-// mark returns whether the endpoint was well before.
+// mark returns whether the endpoint was well before. Failures that come while it is
+// marked, of requests that were under way, do not make the pause longer.
 func (e *Endpoint) mark() (first bool) {
-	back := e.backoff.Load()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now, back := time.Now(), e.backoff.Load()
 	switch {
 	case back == 0:
 		back = int64(deadFirst)
-	case back < int64(deadMost):
+	case now.Sub(e.marked) >= time.Duration(back):
 		back = min(2*back, int64(deadMost))
+	default:
+		return false
 	}
-	e.deadUntil.Store(time.Now().UnixNano() + back)
+	e.marked = now
+	e.deadUntil.Store(now.UnixNano() + back)
 	return e.backoff.Swap(back) == 0
 }
 

@@ -332,6 +332,9 @@ func (d *Detached) Read(p []byte) (int, error) {
 
 func (d *Detached) Write(p []byte) (int, error) { return d.c.nc.Write(p) }
 
+// Expire makes reads fail from a time on.
+func (d *Detached) Expire(after time.Duration) { _ = d.c.nc.SetReadDeadline(time.Now().Add(after)) }
+
 // CloseWrite half-closes towards the app.
 func (d *Detached) CloseWrite() error {
 	if cw, ok := d.c.nc.(interface{ CloseWrite() error }); ok {
