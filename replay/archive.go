@@ -14,7 +14,7 @@ import (
 )
 
 // Archive opens payloads of the record store for an Engine. The records of a plan
-// are many and their entries are big, so it does not hold them: one search runs
+// are many and their entries are big, so it holds some, without their text: one search runs
 // along with the sending and gives the entries in order of id, as they are asked
 // for. What is asked for out of that order (a lane that waited, a second try) is
 // searched for by itself, a chunk at a time.
@@ -34,7 +34,8 @@ type Archive struct {
 
 	mu      sync.Mutex // guards what follows, also while the store is searched
 	entries *lru.Cache[accesslog.ID, *accesslog.Entry]
-	reached accesslog.ID // the last one that came out of feed
+	reached accesslog.ID          // the last one that came out of feed
+	gone    map[accesslog.ID]bool // searched for everywhere, and not found
 }
 
 const (
@@ -49,7 +50,7 @@ func NewArchive(records Records, keys accesslog.Keys, p *Plan) *Archive {
 	ctx, stop := context.WithCancel(context.Background())
 	a := &Archive{
 		records: records, keys: keys, failed: p.AllFailed, total: p.Stats.Records, ids: make([]accesslog.ID, len(p.Items)),
-		stop: stop, feed: make(chan *accesslog.Entry, feedAhead), ended: make(chan struct{}),
+		gone: map[accesslog.ID]bool{}, stop: stop, feed: make(chan *accesslog.Entry, feedAhead), ended: make(chan struct{}),
 	}
 	a.entries, _ = lru.New[accesslog.ID, *accesslog.Entry](heldEntries) // fails only for sizes below 1
 	for i, item := range p.Items {
@@ -88,7 +89,7 @@ func (a *Archive) search(ctx context.Context) {
 			return nil
 		}
 		select {
-		case a.feed <- e:
+		case a.feed <- slim(e):
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()
@@ -126,6 +127,9 @@ func (a *Archive) find(ctx context.Context, id accesslog.ID) (*accesslog.Entry, 
 	defer a.mu.Unlock()
 	if e, ok := a.entries.Get(id); ok {
 		return e, nil
+	}
+	if a.gone[id] {
+		return nil, errGone
 	}
 	for compareIDs(a.reached, id) < 0 {
 		select {
@@ -166,7 +170,7 @@ func (a *Archive) load(ctx context.Context, at int) (*accesslog.Entry, error) {
 		}
 		_, err := a.records.Scan(ctx, f, func(e *accesslog.Entry) error {
 			if _, ok := slices.BinarySearchFunc(ids, e.ID, compareIDs); ok {
-				found[e.ID] = e
+				found[e.ID] = slim(e)
 			}
 			return nil
 		})
@@ -180,10 +184,24 @@ func (a *Archive) load(ctx context.Context, at int) (*accesslog.Entry, error) {
 	for id, e := range found {
 		a.entries.Add(id, e)
 	}
+	for _, id := range ids {
+		if found[id] == nil {
+			a.gone[id] = true
+		}
+	}
 	if e := found[a.ids[at]]; e != nil {
 		return e, nil
 	}
 	return nil, errGone
+}
+
+// slim is e without its clear text, which can be many KiB of what a client likes:
+// only what it takes to open the payload.
+func slim(e *accesslog.Entry) *accesslog.Entry {
+	s := *e // with the place of its payload
+	s.Generation, s.Site, s.Route, s.App, s.Upstream, s.Match, s.Stage, s.Reason = "", "", "", "", "", "", "", ""
+	s.Request, s.UserAgent = accesslog.Request{}, accesslog.UserAgent{}
+	return &s
 }
 
 // lacking lists the ids that found does not have.

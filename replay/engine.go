@@ -62,12 +62,15 @@ type Stop struct {
 type Item struct {
 	ID   accesslog.ID
 	Dest int32 // index into Engine.Destinations
+	// Redirected says that the live try was answered 3xx: another one is no surprise.
+	Redirected bool
 }
 
 // Options say how an Engine sends. Zero values mean what the comments say.
 type Options struct {
 	Rate        float64         // requests per second; 0: as fast as it goes
 	Concurrency int             // in flight at once; 0: 1
+	Redirects   bool            // 3xx answers are what these apps give to what they took
 	StopAfter   int             // give a lane up when its first answers are alike and bad; 0: 20
 	Pauses      []time.Duration // between tries of an app that is not there; nil: Pauses()
 	Now         func() time.Time
@@ -98,6 +101,7 @@ type Engine struct {
 // Report is how a run ended. The counts add up to the number of items.
 type Report struct {
 	Counts      [states]int // by State
+	Redirected  int         // of the delivered ones, answered 3xx
 	Stops       []Stop
 	Interrupted bool // stop was closed, or ctx ended, before all was tried
 }

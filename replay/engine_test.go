@@ -28,6 +28,7 @@ type trialRun struct {
 	payloads memoryPayloads
 	stop     chan struct{}
 	before   func(*trialRun)
+	items    func([]Item) // changes them
 }
 
 func (tr *trialRun) run(t *testing.T, n int, dest func(i int) int32, dests []Destination, o Options) {
@@ -44,6 +45,9 @@ func (tr *trialRun) run(t *testing.T, n int, dest func(i int) int32, dests []Des
 			if dest != nil {
 				items[i].Dest = dest(i)
 			}
+		}
+		if tr.items != nil {
+			tr.items(items)
 		}
 		if dests == nil {
 			dests = []Destination{{App: "main"}}

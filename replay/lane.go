@@ -17,7 +17,8 @@ import (
 // one try at a time, with growing pauses, until it answers or is given up. The
 // first answers are on trial: if all of the first StopAfter are the same bad
 // one, the configuration is probably wrong, the lane is given up and its items
-// go back to pending.
+// go back to pending. A redirect counts as such a one unless it is no surprise;
+// the items that got it stay delivered.
 type lane struct {
 	dest     Destination
 	items    []Item // in order of id; those from next on were not taken yet
@@ -76,6 +77,7 @@ type coordinator struct {
 	pauses      []time.Duration
 	stopAfter   int
 	concurrency int
+	redirects   bool          // 3xx answers are no cause for doubt
 	interval    time.Duration // between two requests; 0: none
 	slot        time.Time     // the next request goes out no earlier
 	now         func() time.Time
@@ -88,7 +90,7 @@ func (e *Engine) coordinator(items []Item) *coordinator {
 	c := &coordinator{
 		observer: e.Observer, book: e.Book, now: e.now,
 		pauses: e.Options.Pauses, stopAfter: cmp.Or(e.Options.StopAfter, stopAfter),
-		concurrency: cmp.Or(e.Options.Concurrency, 1),
+		concurrency: cmp.Or(e.Options.Concurrency, 1), redirects: e.Options.Redirects,
 	}
 	if c.pauses == nil {
 		c.pauses = Pauses()
@@ -177,12 +179,13 @@ func (c *coordinator) judge(out outcome) {
 	case out.d.State == Skipped || out.d.Attempt == 0:
 		c.settle(out.d)
 	default:
-		c.answered(l, out.d)
+		c.answered(l, out.item, out.d)
 	}
 }
 
 // answered judges a real answer.
-func (c *coordinator) answered(l *lane, d Delivery) {
+func (c *coordinator) answered(l *lane, item Item, d Delivery) {
+	suspect := d.State != Delivered || Redirect(d.Status) && !item.Redirected && !c.redirects
 	if !l.greeted {
 		l.greeted = true
 		c.observer.Canary(d)
@@ -191,7 +194,7 @@ func (c *coordinator) answered(l *lane, d Delivery) {
 	case l.stop != nil && l.stop.Answered > 0 && d.Status == l.stop.Status:
 		c.takeBack(l, d) // was in flight when the lane was given up
 		return
-	case l.trial && d.State != Delivered && (len(l.held) == 0 || l.held[0].Status == d.Status):
+	case l.trial && suspect && (len(l.held) == 0 || l.held[0].Status == d.Status):
 		l.held = append(l.held, d)
 	default:
 		c.endTrial(l)
@@ -226,7 +229,12 @@ func (c *coordinator) endTrial(l *lane) {
 }
 
 // takeBack makes an answered item pending again, with no attempt counted.
+// What was delivered stays so.
 func (c *coordinator) takeBack(l *lane, d Delivery) {
+	if d.State == Delivered {
+		c.settle(d)
+		return
+	}
 	d.State, d.Reason, d.At = Pending, "the first answers were all the same", c.now()
 	if err := c.book.Result(d); err != nil && c.fatal == nil {
 		c.fatal, c.stopping = err, true
@@ -281,6 +289,9 @@ func (c *coordinator) settle(d Delivery) {
 		d.State = Unknown
 	}
 	c.report.Counts[d.State]++
+	if d.State == Delivered && Redirect(d.Status) {
+		c.report.Redirected++
+	}
 	c.observer.Settled(d)
 }
 

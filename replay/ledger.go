@@ -47,6 +47,7 @@ type RunInfo struct {
 // written (OpenLedger: by one). It is safe for concurrent use.
 type Ledger struct {
 	dir     string
+	disk    disk
 	lock    *durable.Lock // nil when it is only read
 	damage  []Damage
 	session int // the highest one
@@ -70,8 +71,10 @@ func ReadLedger(data string) (*Ledger, error) {
 // need be, and repairs what a crash left: a torn end of a file goes to
 // data/quarantine. Error: *LockedError when another process has it. Close gives
 // it back.
-func OpenLedger(data string) (*Ledger, error) {
-	l := &Ledger{dir: filepath.Join(data, "ledger"), index: newIndex()}
+func OpenLedger(data string) (*Ledger, error) { return openOn(data, realDisk()) }
+
+func openOn(data string, d disk) (*Ledger, error) {
+	l := &Ledger{dir: filepath.Join(data, "ledger"), disk: d, index: newIndex()}
 	if err := durable.MkdirAll(l.dir); err != nil {
 		return nil, fmt.Errorf("opening the ledger: %w", err)
 	}
@@ -81,6 +84,13 @@ func OpenLedger(data string) (*Ledger, error) {
 	}
 	if err = l.recover(filepath.Join(data, "quarantine")); err == nil {
 		err = l.load()
+	}
+	// The names of files are read as well, and a process that was cut off may not
+	// have come to syncing them.
+	for _, dir := range []string{l.dir, data} {
+		if err == nil {
+			err = l.disk.syncDir(dir)
+		}
 	}
 	if err != nil {
 		l.lock.Unlock()
@@ -202,7 +212,7 @@ func (l *Ledger) recover(quarantine string) error {
 		return err
 	}
 	for _, path := range files {
-		if _, err := recoverTail(path, quarantine); err != nil {
+		if _, err := l.disk.recoverTail(path, quarantine); err != nil {
 			return err
 		}
 	}
@@ -288,7 +298,7 @@ func (l *Ledger) outline(path string) ([]session, error) {
 		return nil, nil
 	}
 	if info.Version != version {
-		return nil, fmt.Errorf("%s: format version %d, this program knows %d", path, info.Version, version)
+		return nil, wrongVersion(path, info.Version)
 	}
 	for i := range out {
 		out[i].to = offset

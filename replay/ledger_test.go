@@ -280,7 +280,10 @@ func checkCut(t *testing.T, dir, path, left string, ids []accesslog.ID) {
 	for line := range strings.Lines(left) {
 		v, err := decodeLine([]byte(strings.TrimSuffix(line, "\n")))
 		if err != nil {
-			break
+			if strings.HasSuffix(line, "\n") { // not understood, and not torn
+				wholeLines += line
+			}
+			continue
 		}
 		wholeLines += strings.TrimSuffix(line, "\n") + "\n"
 		if d, ok := v.(*Delivery); ok {
@@ -368,12 +371,89 @@ func TestVersionOfTheFuture(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(data, "ledger"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	line := `{"run":"r-1","version":2,"session":1}` + "\n"
+	// Its last line is one that this version does not know, and torn besides.
+	line := `{"run":"r-1","version":2,"session":1}` + "\n" + `{"id":"x","state":"acked"}` + "\n" + `{"ack`
 	if err := os.WriteFile(filepath.Join(data, "ledger", "r-1.jsonl"), []byte(line), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := OpenLedger(data); err == nil || !strings.Contains(err.Error(), "format version 2") {
 		t.Errorf("%v", err)
+	}
+	if now, _ := os.ReadFile(filepath.Join(data, "ledger", "r-1.jsonl")); string(now) != line {
+		t.Errorf("it was changed to %q", now)
+	}
+}
+
+// TestUnknownLinesStay: a whole line that is not understood is not what a crash
+// leaves; NULs are, with a newline behind them or not.
+func TestUnknownLinesStay(t *testing.T) {
+	for _, test := range []struct{ tail, stays string }{
+		{`{"id":"x","state":"acked"}` + "\n", `{"id":"x","state":"acked"}` + "\n"},
+		{`{"new":1}` + "\n" + `{"new":2}` + "\n" + `{"ne`, `{"new":1}` + "\n" + `{"new":2}` + "\n"},
+		{"\x00\x00\x00\n", ""},
+		{`{"new":1}` + "\n\x00\x00", `{"new":1}` + "\n"},
+		{"\x00\x00\n" + `{"new":1}` + "\n", "\x00\x00\n" + `{"new":1}` + "\n"},
+		{strings.Repeat("y", 2*maxLine) + "\n", strings.Repeat("y", 2*maxLine) + "\n"},
+		{strings.Repeat("y", 2*maxLine), ""},
+	} {
+		data := t.TempDir()
+		l := openLedger(t, data)
+		r := begin(t, l, "g", makeIDs(1))
+		closeAll(t, l, r)
+		path := filepath.Join(data, "ledger", r.Name()+runSuffix)
+		whole, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(string(whole)+test.tail), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l = openLedger(t, data)
+		if test.stays != "" && len(l.Damage()) == 0 {
+			t.Errorf("%.40q: no damage is told", test.tail)
+		}
+		closeAll(t, l)
+		if now, _ := os.ReadFile(path); string(now) != string(whole)+test.stays {
+			t.Errorf("%.40q: %d bytes are left of %d", test.tail, len(now), len(whole)+len(test.tail))
+		}
+	}
+}
+
+// TestWhatIsBelievedIsOnDisk: what an earlier process wrote and may not have synced,
+// lines and names of files, is synced before anything is built on it.
+func TestWhatIsBelievedIsOnDisk(t *testing.T) {
+	data := t.TempDir()
+	ids := makeIDs(1)
+	l := openLedger(t, data)
+	done := begin(t, l, "g", ids)
+	if err := done.Close(testStart, "done"); err != nil {
+		t.Fatal(err)
+	}
+	cut := begin(t, l, "g", ids) // never closed
+	write(t, cut, Delivery{ID: ids[0], State: Attempting, Attempt: 1}, Delivery{ID: ids[0], State: Delivered, Attempt: 1, Status: 200})
+	closeAll(t, l)
+	_ = cut.journal.close()
+
+	var calls []string
+	d := disk{
+		datasync: func(f *os.File) error { calls = append(calls, "data "+filepath.Base(f.Name())); return nil },
+		syncDir:  func(dir string) error { calls = append(calls, "dir "+filepath.Base(dir)); return nil },
+	}
+	l, err := openOn(data, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeAll(t, l)
+	if diff := cmp.Diff([]string{"data " + cut.Name() + runSuffix, "dir ledger", "dir " + filepath.Base(data)}, calls); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for _, fail := range []disk{
+		{func(*os.File) error { return errDisk }, d.syncDir},
+		{d.datasync, func(string) error { return errDisk }},
+	} {
+		if _, err := openOn(data, fail); !errors.Is(err, errDisk) {
+			t.Errorf("a ledger that may not be on disk was opened: %v", err)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package replay
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -78,34 +79,108 @@ func readLine(br *bufio.Reader) (line []byte, n int64, err error) {
 	}
 }
 
+// checkVersion looks at the first line of a run's file. A file of another format
+// is not touched: what looks torn there may be whole.
+func checkVersion(f io.ReaderAt, path string) error {
+	line, _, err := readLine(bufio.NewReader(io.NewSectionReader(f, 0, maxLine)))
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	var header struct{ Version int }
+	if json.Unmarshal(line, &header) == nil && header.Version > version {
+		return wrongVersion(path, header.Version)
+	}
+	return nil
+}
+
+func wrongVersion(path string, found int) error {
+	return fmt.Errorf("%s: format version %d, this program knows %d", path, found, version)
+}
+
+// ending is how a run's file ends.
+type ending struct {
+	at       int64 // behind the last line that stays; what follows is torn
+	bare     bool  // that line lacks its newline
+	finished bool  // it says that the process came to its end
+}
+
+// findEnd finds what a crash left at the end of a run's file: bytes without a newline
+// that are no line, and lines with NUL, which the file system puts where data was
+// never written. Any other line that has its newline was written as it is, whether
+// this program understands it or not.
+func findEnd(f *os.File) (ending, error) {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return ending{}, err
+	}
+	var end ending
+	var offset int64
+	br := bufio.NewReaderSize(f, 256<<10)
+	for {
+		line, n, err := readLine(br)
+		offset += n
+		text, newline := bytes.CutSuffix(line, []byte("\n"))
+		if int64(len(line)) < n { // too long to be held
+			newline = !errors.Is(err, io.EOF)
+		}
+		v, bad := decodeLine(text)
+		if bad == nil || newline && bytes.IndexByte(text, 0) < 0 {
+			_, finished := v.(*endLine)
+			end = ending{at: offset, bare: !newline, finished: finished}
+		}
+		if errors.Is(err, io.EOF) {
+			return end, nil
+		}
+		if err != nil {
+			return ending{}, err
+		}
+	}
+}
+
+// disk is what the ledger asks of the file system to make things durable; tests put
+// something in its place that takes notes.
+type disk struct {
+	datasync func(*os.File) error
+	syncDir  func(string) error
+}
+
+func realDisk() disk { return disk{durable.Datasync, durable.SyncDir} }
+
 // recoverTail moves what cannot be read at the end of the run file at path to the
 // folder quarantine and cuts it off, so that lines can be appended. Nothing is
 // ever deleted: the copy is on disk before the file is cut. It reports how many
-// bytes were moved. The caller holds the ledger's lock.
-func recoverTail(path, quarantine string) (int64, error) {
+// bytes were moved. All that stays is on disk when it returns. The caller holds
+// the ledger's lock.
+func (d disk) recoverTail(path, quarantine string) (int64, error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
-	var last int64
-	whole := true
-	_, err = scanLines(f, path, func(line []byte, _ any, end int64) error {
-		last, whole = end, bytes.HasSuffix(line, []byte("\n"))
-		return nil
-	})
+	if err := checkVersion(f, path); err != nil {
+		return 0, err
+	}
+	end, err := findEnd(f)
 	if err != nil {
 		return 0, err
 	}
-	if !whole { // complete but for its newline
+	last := end.at
+	if end.bare { // complete but for its newline
 		if _, err := f.WriteAt([]byte("\n"), last); err != nil {
 			return 0, err
 		}
-		return 0, durable.Datasync(f)
+		return 0, d.datasync(f)
 	}
 	info, err := f.Stat()
-	if err != nil || info.Size() == last {
+	if err != nil {
 		return 0, err
+	}
+	if info.Size() == last {
+		if end.finished {
+			return 0, nil
+		}
+		// What the last process wrote may be in memory only. It is believed from
+		// here on, so it has to be on the disk.
+		return 0, d.datasync(f)
 	}
 	tail := io.NewSectionReader(f, last, info.Size()-last)
 	name := fmt.Sprintf("ledger-%s-%d", strings.TrimSuffix(filepath.Base(path), runSuffix), last)

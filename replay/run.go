@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/holdfast-edge/holdfast/accesslog"
-	"github.com/holdfast-edge/holdfast/internal/durable"
 )
 
 // Run writes one run's deliveries into the ledger. Its methods are safe for
@@ -69,7 +68,7 @@ func (l *Ledger) begin(f *os.File, h Header, ids []accesslog.ID) (*Run, error) {
 	if err := r.write(beginLine{Begin: h.Started}); err != nil { // syncs all of the above
 		return nil, err
 	}
-	if err := durable.SyncDir(l.dir); err != nil {
+	if err := l.disk.syncDir(l.dir); err != nil {
 		return nil, err
 	}
 	l.mu.Lock()

@@ -317,7 +317,7 @@ func (b *builder) send(e *accesslog.Entry, j Judgement) {
 		p.PerDest = append(p.PerDest, 0)
 	}
 	p.PerDest[at]++
-	p.Items = append(p.Items, Item{ID: e.ID, Dest: at})
+	p.Items = append(p.Items, Item{ID: e.ID, Dest: at, Redirected: Redirect(e.Status)})
 	p.Bytes += e.Body.Bytes
 	p.AllFailed = p.AllFailed && e.Failed()
 

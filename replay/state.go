@@ -58,6 +58,11 @@ func Classify(status int) State {
 	return Failed
 }
 
+// Redirect reports whether status sends the client elsewhere. The record is
+// delivered all the same: that is how many apps answer a form they took, and
+// sending it again would do it twice. But a login page looks the same.
+func Redirect(status int) bool { return status >= 300 && status < 400 && status != 304 }
+
 // wrongPlace reports whether status says that the request reached the wrong app
 // or a closed door, rather than that the request itself is bad. Such an answer is
 // evidence about the configuration: the record is tried again by the next run.

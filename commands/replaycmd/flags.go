@@ -29,6 +29,7 @@ type sendCmd struct {
 	Concurrency int      `placeholder:"N" help:"How many at a time (default 1, which keeps their order)."`
 	Key         []string `placeholder:"FILE" help:"Private key that opens payloads. Default: those in data/keys."`
 
+	RedirectsOK   bool   `name:"redirects-ok" help:"Answers of 3xx are how these apps say yes: go on when the first 20 are."`
 	ResendUnknown bool   `help:"Also what may have arrived before: for apps that can tell duplicates apart."`
 	List          string `placeholder:"WHAT" help:"List what cannot be resent (unreplayable), and send nothing."`
 	DryRun        bool   `help:"Show what would be sent, and send nothing."`

@@ -44,17 +44,28 @@ func openLedger(config configFlag) (*replay.Ledger, error) {
 	return replay.ReadLedger(cfg.Data)
 }
 
-// standings counts the requests of a run by the state they are in now.
-func standings(l *replay.Ledger, run string) (map[replay.State]int, int, error) {
+// tally counts the requests of a run by the state they are in now. What another
+// run has delivered is counted apart: no request is delivered twice.
+type tally struct {
+	states    map[replay.State]int
+	elsewhere int
+	requests  int
+}
+
+func standings(l *replay.Ledger, run string) (tally, error) {
 	ids, err := l.Planned(run)
 	if err != nil {
-		return nil, 0, err
+		return tally{}, err
 	}
-	counts := map[replay.State]int{}
+	t := tally{states: map[replay.State]int{}, requests: len(ids)}
 	for _, id := range ids {
-		counts[l.Of(id).State]++
+		if s := l.Of(id); s.State == replay.Delivered && s.Run != run {
+			t.elsewhere++
+		} else {
+			t.states[s.State]++
+		}
 	}
-	return counts, len(ids), nil
+	return t, nil
 }
 
 // state says in a word how a run stands.
@@ -79,23 +90,24 @@ func (c *historyCmd) Run(ui *terminal.UI, config configFlag) error {
 		ui.Notef("There was no replay yet.")
 		return nil
 	}
-	t := ui.Table("RUN", "STARTED", "STATE", "REQUESTS", "DELIVERED", "REJECTED", "UNKNOWN", "FAILED", "SKIPPED", "PENDING").Right(3, 4, 5, 6, 7, 8, 9)
+	t := ui.Table("RUN", "STARTED", "STATE", "REQUESTS", "DELIVERED", "REJECTED", "UNKNOWN", "FAILED", "SKIPPED", "PENDING", "OTHER RUN").Right(3, 4, 5, 6, 7, 8, 9, 10)
 	for i := range runs {
 		r := &runs[i]
-		counts, n, err := standings(l, r.Run)
+		sums, err := standings(l, r.Run)
 		if err != nil {
 			return err
 		}
 		if c.JSON {
-			if err := writeJSON(ui.Out, runJSON(r, counts, n)); err != nil {
+			if err := writeJSON(ui.Out, runJSON(r, sums)); err != nil {
 				return err
 			}
 			continue
 		}
-		row := []string{r.Run, at(r.Started, c.UTC), state(r), number(n)}
+		row := []string{r.Run, at(r.Started, c.UTC), state(r), number(sums.requests)}
 		for _, s := range shownStates {
-			row = append(row, number(counts[s]))
+			row = append(row, number(sums.states[s]))
 		}
+		row = append(row, number(sums.elsewhere))
 		t.Row(row...)
 	}
 	if c.JSON {
@@ -117,35 +129,39 @@ func (c *statusCmd) Run(ui *terminal.UI, config configFlag) error {
 	if err != nil {
 		return err
 	}
-	counts, n, err := standings(l, r.Run)
+	sums, err := standings(l, r.Run)
 	if err != nil {
 		return err
 	}
 	if c.JSON {
-		return writeJSON(ui.Out, runJSON(&r, counts, n))
+		return writeJSON(ui.Out, runJSON(&r, sums))
 	}
 	ui.Printf("run      %s, started %s: %s\n", r.Run, at(r.Started, c.UTC), state(&r))
 	ui.Printf("chosen   %s\n\n", terminal.Clean(config.replay(r.Selection...)))
 	for _, s := range shownStates {
-		ui.Printf("%-9s %7s\n", s, number(counts[s]))
+		ui.Printf("%-9s %7s\n", s, number(sums.states[s]))
 	}
-	ui.Printf("%17s\n%-9s %7s\n", "-----", "sum", number(n))
-	switch {
-	case counts[replay.Unknown] > 0:
+	if sums.elsewhere > 0 {
+		ui.Printf("%-9s %7s   delivered by another run since\n", "elsewhere", number(sums.elsewhere))
+	}
+	ui.Printf("%17s\n%-9s %7s\n", "-----", "sum", number(sums.requests))
+	if sums.states[replay.Pending]+sums.states[replay.Failed]+sums.states[replay.Skipped] > 0 {
+		ui.Printf("next     %s    sends what was not sent, and nothing twice\n", config.replay("--resume", r.Run))
+	}
+	if sums.states[replay.Unknown] > 0 {
 		ui.Printf("next     %s    when the app can tell duplicates apart\n", config.replay("--resume", r.Run, "--resend-unknown"))
-	case counts[replay.Pending]+counts[replay.Failed]+counts[replay.Skipped] > 0:
-		ui.Printf("next     %s\n", config.replay("--resume", r.Run))
 	}
 	return nil
 }
 
-func runJSON(r *replay.RunInfo, counts map[replay.State]int, n int) map[string]any {
+func runJSON(r *replay.RunInfo, sums tally) map[string]any {
 	out := map[string]any{
 		"run": r.Run, "started": r.Started, "ended": instant(r.Ended), "state": state(r), "selection": r.Selection,
-		"generation": r.Generation, "target": r.Target, "resumed": r.Resumed, "requests": n,
+		"generation": r.Generation, "target": r.Target, "resumed": r.Resumed, "requests": sums.requests,
+		"delivered_by_other_runs": sums.elsewhere,
 	}
 	for _, s := range shownStates {
-		out[s.String()] = counts[s]
+		out[s.String()] = sums.states[s]
 	}
 	return out
 }

@@ -99,6 +99,7 @@ type jsonAlso struct {
 // jsonResult is how a run ended; a dry run has none.
 type jsonResult struct {
 	Delivered   int        `json:"delivered"`
+	Redirected  int        `json:"redirected"` // of the delivered ones, 3xx
 	Rejected    int        `json:"rejected"`
 	Unknown     int        `json:"unknown"`
 	Failed      int        `json:"failed"`
@@ -137,7 +138,7 @@ func (j *job) jsonSummary(run string, report *replay.Report, code terminal.ExitC
 	}
 	if report != nil {
 		s.jsonResult = &jsonResult{
-			Delivered: report.Of(replay.Delivered), Rejected: report.Of(replay.Rejected), Unknown: report.Of(replay.Unknown),
+			Delivered: report.Of(replay.Delivered), Redirected: report.Redirected, Rejected: report.Of(replay.Rejected), Unknown: report.Of(replay.Unknown),
 			Failed: report.Of(replay.Failed), Skipped: report.Of(replay.Skipped), Pending: report.Of(replay.Pending),
 			Interrupted: report.Interrupted, Stopped: []jsonStop{},
 		}

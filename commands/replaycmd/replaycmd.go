@@ -123,6 +123,29 @@ func parse(grammar any, text string, args []string, stdout, stderr *os.File) (_ 
 	return parsed, false, nil
 }
 
+// ansiQuote makes any bytes one word for bash, ksh, zsh and POSIX shells since
+// 2024 (XCU section 2.2.4, dollar-single-quotes). What is not a printable ASCII
+// character, a quote or a backslash, is written as its bytes: nothing a visitor
+// sent can end the word.
+func ansiQuote(s string) string {
+	var b strings.Builder
+	b.WriteString("$'")
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '\'' || c == '\\':
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		case c < ' ' || c > '~':
+			// Octal: three digits at most, so that what follows is not read as more.
+			fmt.Fprintf(&b, "\\%03o", c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	b.WriteByte('\'')
+	return b.String()
+}
+
 // quote makes s one word for a shell, on one line.
 func quote(s string) string {
 	plain := func(r rune) bool {
@@ -131,8 +154,8 @@ func quote(s string) string {
 	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
 		return s
 	}
-	if clean := terminal.Clean(s); clean != s {
-		return "$'" + strings.ReplaceAll(clean, "'", `\'`) + "'"
+	if terminal.Clean(s) != s {
+		return ansiQuote(s)
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -72,6 +72,9 @@ func (j *job) endings(b *bytes.Buffer, p *progress, r replay.Report) {
 			b.WriteString(terminal.Clean(j.remark(s, n, d)))
 		}
 		b.WriteByte('\n')
+		if s == replay.Delivered && r.Redirected > 0 {
+			fmt.Fprintf(b, "  of them redirected (3xx) %s   if that is a login page, the app did not take them\n", number(r.Redirected))
+		}
 	}
 	same := "to send; ledger synced"
 	if sum != len(j.plan.Items) {
@@ -105,12 +108,11 @@ func (j *job) remark(s replay.State, n int, d replay.Delivery) string {
 // next says how to go on.
 func (j *job) next(b *bytes.Buffer, run string, r replay.Report) {
 	resume := j.config.replay("--resume", run)
-	switch {
-	case r.Of(replay.Unknown) > 0:
+	if r.Of(replay.Pending)+r.Of(replay.Failed) > 0 && len(r.Stops) == 0 { // else said there
+		fmt.Fprintf(b, "next     %s    sends what was not sent, and nothing twice\n", resume)
+	}
+	if r.Of(replay.Unknown) > 0 {
 		fmt.Fprintf(b, "next     %s    when the app can tell duplicates apart\n", j.config.replay("--resume", run, "--resend-unknown"))
-	case len(r.Stops) > 0: // said there
-	case r.Of(replay.Pending)+r.Of(replay.Failed) > 0:
-		fmt.Fprintf(b, "next     %s\n", resume)
 	}
 }
 
@@ -133,6 +135,12 @@ func (j *job) stopped(b *bytes.Buffer, s *replay.Stop, run string) {
 		from += " (" + terminal.Clean(strings.TrimPrefix(s.Upstream, "http://")) + ")"
 	}
 	fmt.Fprintf(b, "\nstopped after %d of %s: all answered %d by %s.\n", s.Answered, number(total), s.Status, from)
+	if replay.Redirect(s.Status) {
+		fmt.Fprintf(b, "They count as delivered: many apps answer so when they took a form. A login page looks the same.\n")
+		fmt.Fprintf(b, "%s pending.\n  check   %s\n  then    %s\n", staying(s.Left), j.config.edge("logs", "--id", s.Example.String(), "--payload"),
+			j.config.replay("--resume", run, "--redirects-ok"))
+		return
+	}
 	fmt.Fprintf(b, "The configuration is probably still wrong. These %d stay pending, no attempt is counted.\n", s.Answered)
 	for i := range j.plan.Samples {
 		if x := &j.plan.Samples[i]; x.Destination == s.Destination.String() {
@@ -141,6 +149,13 @@ func (j *job) stopped(b *bytes.Buffer, s *replay.Stop, run string) {
 		}
 	}
 	fmt.Fprintf(b, "  then    %s\n", resume)
+}
+
+func staying(n int) string {
+	if n == 1 {
+		return "1 request stays"
+	}
+	return number(n) + " requests stay"
 }
 
 func stay(n int) string {

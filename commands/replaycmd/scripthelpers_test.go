@@ -55,6 +55,7 @@ func cmdInterrupt(ts *testscript.TestScript, neg bool, args []string) {
 	for _, name := range []string{"PATH", "TZ", "MAIN", "WORK", "HOME"} {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}
+	_ = os.Remove(ts.MkAbs("err")) // of an earlier one
 	ts.Check(cmd.Start())
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		text, _ := os.ReadFile(ts.MkAbs("err"))

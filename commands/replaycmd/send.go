@@ -96,6 +96,9 @@ func (j *job) open(ctx context.Context) error {
 	if j.cfg, j.origin, err = live.Config(ctx, path, j.from()); err != nil {
 		return live.Wrap(path, err)
 	}
+	if j.origin.Silent && j.from() == live.Any { // what it serves may not be what the file says
+		return terminal.WithHint(errors.New(j.origin.Reason), "decide by the file: --config-from file")
+	}
 	if len(j.Key) > 0 { // before root's rights are gone: a key may be root's
 		if j.keys, err = accesslog.LoadKeys(j.Key...); err != nil {
 			return err
@@ -244,7 +247,7 @@ func (j *job) send(ctx context.Context) error {
 	defer archive.Close()
 	engine := replay.Engine{
 		Sender: sender, Payloads: archive, Book: run, Observer: observer,
-		Destinations: j.plan.Destinations, Options: replay.Options{Rate: j.rate, Concurrency: j.concurrency},
+		Destinations: j.plan.Destinations, Options: replay.Options{Rate: j.rate, Concurrency: j.concurrency, Redirects: j.RedirectsOK},
 	}
 	report, err := engine.Run(ctx, j.plan.Items, stop.first)
 	observer.end()

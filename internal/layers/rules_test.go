@@ -27,7 +27,7 @@ var rooms = []room{
 		"a command line is put together from everything below, never from another command line"},
 	{"commands/edgecmd/demo", []string{"commands/live", "internal/..."}, "the demo drives the binaries; it has no way in of its own"},
 	{"commands/live", []string{"configs", "internal/..."}, "it asks for a configuration and reads it"},
-	{"commands/query", []string{"accesslog", "configs", "internal/..."}, "the filters that commands share"},
+	{"commands/query", []string{"accesslog", "configs", "routing", "internal/..."}, "the filters that commands share"},
 	{"commands/owner", nil, "it only changes the user"},
 
 	{"edge", []string{"edge/exchange", "edge/http1", "edge/upstream", "configs", "routing", "accesslog", "internal/..."},
