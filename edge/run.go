@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/holdfast-edge/holdfast/accesslog"
 	"github.com/holdfast-edge/holdfast/configs"
+	"github.com/holdfast-edge/holdfast/internal/durable"
 )
 
 // drainTime is how long requests under way may take to finish after a SIGTERM.
@@ -57,6 +59,10 @@ func Run(ctx context.Context, o Options) error {
 
 	opened, err := openListeners(nil, cfg.Listen.HTTP)
 	if err != nil {
+		// With the same file started twice both are taken; this says more.
+		if held := (*durable.LockedError)(nil); errors.As(durable.Held(filepath.Join(cfg.Data, "lock")), &held) {
+			return storeError(cfg.Data, &accesslog.ErrInUse{Dir: cfg.Data, PID: held.PID})
+		}
 		return err
 	}
 	e, store, admin, err := o.open(log, cfg)

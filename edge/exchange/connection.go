@@ -1,20 +1,36 @@
 package exchange
 
-import "bytes"
-
 // maxOptions bounds the elements of all Connection fields of a message, empty ones
-// included: each is compared with every field.
-const maxOptions = 32
+// included: each is compared with every field, once.
+const maxOptions = 128
 
-// TooManyOptions reports whether the Connection fields list more than is sane.
-func TooManyOptions(fields []Field) bool {
-	n := 0
+// MarkNominated marks the fields that the Connection fields name as hop-by-hop for
+// this message (RFC 9110, section 7.6.1). Host, Content-Type and the like are never
+// dropped on somebody's word: only fields the edge does not know by name are. It
+// returns false if more options are listed than is sane.
+func MarkNominated(fields []Field) bool {
+	options := 0
 	for i := range fields {
-		if fields[i].ID == Connection {
-			n += 1 + bytes.Count(fields[i].Value, []byte{','})
+		if fields[i].ID != Connection {
+			continue
+		}
+		for rest := fields[i].Value; len(rest) > 0; {
+			var token []byte
+			token, rest = nextToken(rest)
+			if options++; options > maxOptions {
+				return false
+			}
+			if len(token) == 0 || Is(token, "close") || Is(token, "keep-alive") || Is(token, "upgrade") {
+				continue
+			}
+			for k := range fields {
+				if f := &fields[k]; f.ID == Other && EqualFold(token, f.Name) {
+					f.ID = Nominated
+				}
+			}
 		}
 	}
-	return n > maxOptions
+	return true
 }
 
 // HasOption reports whether a Connection field has the option, in lower case.
@@ -28,29 +44,6 @@ func HasOption(fields []Field, option string) bool {
 			var token []byte
 			token, rest = nextToken(rest)
 			if Is(token, option) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// Nominated reports whether a Connection field names the field, which makes
-// it hop-by-hop for this message. Host, Content-Type and the like are never
-// dropped on a client's word: only fields the edge does not know by name are.
-func Nominated(fields []Field, f *Field) bool {
-	if f.ID != Other {
-		return false
-	}
-	for i := range fields {
-		if fields[i].ID != Connection {
-			continue
-		}
-		rest := fields[i].Value
-		for len(rest) > 0 {
-			var token []byte
-			token, rest = nextToken(rest)
-			if EqualFold(token, f.Name) {
 				return true
 			}
 		}

@@ -35,6 +35,7 @@ const (
 	Forwarded
 	XRequestID
 	XEdge     // any X-Edge-*
+	Nominated // named by the Connection field of its message
 	Lookalike // Content_Length and Transfer_Encoding, which some apps take for the real ones
 	IdempotencyKey
 	UserAgent
@@ -185,7 +186,7 @@ func (id FieldID) Owned() bool {
 func (id FieldID) HopByHop() bool {
 	switch id {
 	case Connection, KeepAlive, ProxyConnection, ProxyAuthenticate, ProxyAuthorization,
-		TE, Lookalike, TransferEncoding, ContentLength, Upgrade, HTTP2Settings:
+		TE, Nominated, Lookalike, TransferEncoding, ContentLength, Upgrade, HTTP2Settings:
 		return true
 	}
 	return false

@@ -93,7 +93,7 @@ func (a *answer) appendFields(fields []exchange.Field, id string) (date bool) {
 	for i := range fields {
 		f := &fields[i]
 		switch {
-		case f.ID.HopByHop(), exchange.Nominated(fields, f), f.ID == exchange.XRequestID && id != "":
+		case f.ID.HopByHop(), f.ID == exchange.XRequestID && id != "":
 			continue
 		case f.ID == exchange.Date:
 			date = true

@@ -129,7 +129,7 @@ func (r *Request) finish() *exchange.Malformed {
 		r.Length = fr.length
 	}
 
-	if exchange.TooManyOptions(r.Fields) {
+	if !exchange.MarkNominated(r.Fields) {
 		return errOptions
 	}
 	hosts := 0

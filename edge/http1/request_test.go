@@ -117,6 +117,7 @@ func TestRequestRefused(t *testing.T) {
 		{"chunked twice", "POST / HTTP/1.1" + host + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
 		{"chunked in 1.0", "POST / HTTP/1.0" + host + "Transfer-Encoding: chunked\r\n\r\n", 400},
 		{"other expectation", "POST / HTTP/1.1" + host + "Expect: 200-ok\r\n\r\n", 417},
+		{"too many options", "GET / HTTP/1.1" + host + "Connection: " + strings.Repeat(",", 200) + "\r\n\r\n", 400},
 		{"too many fields", "GET / HTTP/1.1" + host + strings.Repeat("X: y\r\n", 300) + "\r\n", 431},
 		{"TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\n", 400},
 	}

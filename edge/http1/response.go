@@ -39,7 +39,7 @@ func (r *Response) Parse(buf []byte) (n int, err *exchange.Malformed) {
 			if r.framing, err = readFraming(r.Fields); err != nil {
 				return 0, err
 			}
-			if exchange.TooManyOptions(r.Fields) {
+			if !exchange.MarkNominated(r.Fields) {
 				return 0, errOptions
 			}
 			if r.framing.chunked && r.Minor == 0 {

@@ -228,7 +228,7 @@ func TestAnswers(t *testing.T) {
 		_ = x.Answer.Interim(103, []exchange.Field{{Name: []byte("Link"), Value: []byte("</a>")}})
 		h := exchange.AnswerHead{Status: 200, Length: -1, NoBody: string(x.Method) == "HEAD", RequestID: "id1",
 			Fields: []exchange.Field{{Name: []byte("Connection"), Value: []byte("x-hop"), ID: exchange.Connection},
-				{Name: []byte("X-Hop"), Value: []byte("1")}, {Name: []byte("Keep-Alive"), Value: []byte("1"), ID: exchange.KeepAlive},
+				{Name: []byte("X-Hop"), Value: []byte("1"), ID: exchange.Nominated}, {Name: []byte("Keep-Alive"), Value: []byte("1"), ID: exchange.KeepAlive},
 				{Name: []byte("X-Request-Id"), Value: []byte("other"), ID: exchange.XRequestID}}}
 		_ = x.Answer.Begin(&h)
 		for _, s := range []string{"a", strings.Repeat("b", 20000), "c"} {

@@ -33,10 +33,6 @@ func AppendHead(b []byte, x *exchange.Exchange, o *Origin, length int64) []byte 
 	for i := range x.Fields {
 		f := &x.Fields[i]
 		switch f.ID {
-		case exchange.Other:
-			if exchange.Nominated(x.Fields, f) {
-				continue
-			}
 		case exchange.ContentLength:
 			hasLength = true
 			continue
