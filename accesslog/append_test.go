@@ -81,11 +81,12 @@ func TestManyAccessLines(t *testing.T) {
 // Faults of every kind while lines are written: all lines are there once, and no
 // line that was counted as written is lost.
 func TestAccessLinesSurviveFaults(t *testing.T) {
+	var all sync.WaitGroup // all at once: they mostly wait
+	defer all.Wait()
 	for _, op := range []string{"mkdir", "create", "write", "sync", "syncdir"} {
 		for name, f := range faultCases() {
 			for _, forever := range []bool{false, true} {
-				t.Run(op+"/"+name, func(t *testing.T) {
-					t.Parallel()
+				test := func(t *testing.T) {
 					dir := t.TempDir()
 					disk := newFaultDisk(t)
 					s := openStore(t, dir, StoreOptions{disk: disk, MaxSegment: 20 << 10})
@@ -118,7 +119,8 @@ func TestAccessLinesSurviveFaults(t *testing.T) {
 							t.Errorf("%s is lost", id)
 						}
 					}
-				})
+				}
+				all.Go(func() { t.Run(op+"/"+name, test) })
 			}
 		}
 	}

@@ -245,10 +245,10 @@ func (c *Capture) result() (Body, []byte, *Blob, error) {
 	return c.body, c.memory(), nil, c.err
 }
 
-// Release gives the memory back and removes the file, unless a durable record
-// names it. The Capture, and what it handed out, must not be used after.
+// Release gives the memory back and removes the file, unless a record names it
+// that is durable, or may have reached the disk in a Commit that failed. The Capture, and what it handed out, must not be used after.
 func (c *Capture) Release() {
-	if c.spill != nil && (c.blob == nil || !c.blob.committed) {
+	if c.spill != nil && (c.blob == nil || !c.blob.named) {
 		c.spill.remove()
 	}
 	c.store.buffers.put(c.mem)

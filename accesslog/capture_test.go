@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"filippo.io/age"
+	"github.com/rs/zerolog"
 	"pgregory.net/rapid"
 )
 
@@ -222,6 +223,53 @@ func TestFailedCommitGivesTheBlobUp(t *testing.T) {
 	c.Release()
 	if left := blobFiles(t, dir); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// A record that reached the disk although its commit failed still has its body.
+func TestBlobStaysWithARecordThatMayBeOnDisk(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		first bool // an earlier record makes the file stay
+		setup func(*faultDisk)
+	}{
+		{"the file has durable records", true, func(d *faultDisk) {
+			d.next("sync", fault{when: "after", err: syscall.EIO}, fault{}, fault{when: "after", err: syscall.EIO})
+		}},
+		{"the file cannot be removed", false, func(d *faultDisk) {
+			// header, batch; then header, batch of the second try
+			d.next("sync", fault{}, fault{when: "after", err: syscall.EIO}, fault{}, fault{when: "after", err: syscall.EIO})
+			d.set("remove", fault{when: "before", err: syscall.EIO, match: segmentSuffix})
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir, disk := t.TempDir(), newFaultDisk(t)
+			s := openStore(t, dir, StoreOptions{Log: zerolog.Nop(), disk: disk})
+			ids := s.NewIDs()
+			if c.first {
+				if err := s.Commit(newRecord(ids.Next(testTime), testTime, nil)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			body := repeatTo("0123456789", 200<<10)
+			kept := capture(t, s, body, 1<<20)
+			rec := newRecord(ids.Next(testTime), testTime, nil)
+			var err error
+			if rec.Body, rec.Payload.Body, rec.Payload.Blob, err = kept.Seal(true); err != nil {
+				t.Fatal(err)
+			}
+			c.setup(disk)
+			if err := s.Commit(rec); !errors.Is(err, ErrNotDurable) {
+				t.Fatalf("Commit: %v", err)
+			}
+			kept.Release()
+			r := openReader(t, dir)
+			e := byID(t, r)[rec.ID]
+			if e == nil {
+				t.Fatal("the record is not there: the test shows nothing")
+			}
+			wantPayload(t, r, e, loadKeys(t, dir), body)
+		})
 	}
 }
 

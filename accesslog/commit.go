@@ -95,6 +95,9 @@ func (c *committer) lead(self *waiter) {
 
 	aborted := true
 	defer func() {
+		if aborted {
+			nameBlobs(c.batch) // nobody knows how far it came
+		}
 		for i, w := range c.batch {
 			if aborted {
 				w.err = fmt.Errorf("%w: %w", ErrNotDurable, errAborted)
@@ -148,14 +151,18 @@ func (c *committer) write(batch []*waiter) {
 	var errs []error
 	for range attempts {
 		seg, err := c.series.ready()
+		var before int64
 		if err == nil {
+			before = seg.size
 			err = c.writeTo(seg, batch)
 		}
 		if err == nil {
 			c.done(seg, batch)
 			return
 		}
-		c.series.abandon()
+		if stays := c.series.abandon(); stays && seg != nil && seg.size > before {
+			nameBlobs(batch) // a reader may find these records
+		}
 		c.trouble(err)
 		errs = append(errs, err)
 	}
@@ -192,10 +199,8 @@ func (c *committer) done(seg *segment, batch []*waiter) {
 	seg.synced = true
 	for _, w := range batch {
 		seg.span.add(w.record.Time)
-		if p := w.record.Payload; p != nil && p.Blob != nil {
-			p.Blob.committed = true
-		}
 	}
+	nameBlobs(batch)
 	c.records.Add(uint64(len(batch)))
 	c.batches.Add(1)
 	if cap(c.buf) > maxScratch {
@@ -203,6 +208,15 @@ func (c *committer) done(seg *segment, batch []*waiter) {
 	}
 	if s := seg.sealer; s != nil && cap(s.plain) > maxScratch {
 		s.plain, s.box = nil, nil
+	}
+}
+
+// nameBlobs keeps the blobs of a batch from being removed.
+func nameBlobs(batch []*waiter) {
+	for _, w := range batch {
+		if p := w.record.Payload; p != nil && p.Blob != nil {
+			p.Blob.named = true
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
 )
 
 func TestCommitIsFoundWithItsPayload(t *testing.T) {
@@ -124,6 +125,41 @@ func TestCommitSurvivesOneFault(t *testing.T) {
 			}
 		}
 	}
+}
+
+// blockedLog is a log that nobody reads, such as a full pipe.
+type blockedLog struct{ open chan struct{} }
+
+func (b blockedLog) Write(p []byte) (int, error) {
+	<-b.open
+	return len(p), nil
+}
+
+// A log that blocks does not block commits, nor the end.
+func TestBlockedLogDoesNotBlockCommits(t *testing.T) {
+	disk, log := newFaultDisk(t), blockedLog{make(chan struct{})}
+	s := openStore(t, filepath.Join(t.TempDir(), "new"), StoreOptions{Log: zerolog.New(log), disk: disk})
+	ids := s.NewIDs()
+	done := make(chan error, 1)
+	disk.next("sync", fault{}, fault{when: "before", err: syscall.EIO}) // the header, the record
+	go func() {
+		for range 3 {
+			if err := s.Commit(newRecord(ids.Next(testTime), testTime, nil)); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- s.Close()
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("a commit waits for the log")
+	}
+	close(log.open)
 }
 
 // checkAll checks that all of acked are found whole beside the running store.

@@ -69,8 +69,10 @@ func (v *view) field(s *jsonScanner, key string) {
 		}
 		v.id = id
 	case "outcome":
+		// A name that a later version knows is better read as "unknown" than
+		// the record not at all.
 		if err := v.outcome.UnmarshalText([]byte(s.str())); err != nil {
-			s.fail()
+			v.outcome = 0
 		}
 	case "status":
 		v.status = s.smallInteger()

@@ -46,7 +46,7 @@ func (r *Reader) Follow(ctx context.Context, f Filter, fn func(*Entry) error) er
 	if err != nil {
 		return err
 	}
-	w := &follower{dir: r.dir, m: m, seen: seen, fn: fn, files: make(map[string]*followed)}
+	w := &follower{dir: r.dir, m: m, seen: seen, fn: fn, files: make(map[string]*followed), waiting: make(map[ID]*held)}
 	w.skipWritten(files)
 	if f.Last > 0 {
 		_, err := r.scan(ctx, f, files, func(e *Entry) error {
@@ -78,8 +78,10 @@ type follower struct {
 	fn    func(*Entry) error
 	seen  *lru.Cache[ID, struct{}]
 	files map[string]*followed // by path; those being watched, and those done with
-	held  []held               // in the order they came
-	view  view
+	held  []*held              // in the order they came; shown ones have no entry
+	// waiting finds those of held that have an entry.
+	waiting map[ID]*held
+	view    view
 }
 
 // followed is how far a file was read.
@@ -233,21 +235,24 @@ func (w *follower) add(f segmentFile, at place, now time.Time) error {
 	if w.seen.Contains(w.view.id) {
 		return nil
 	}
-	i := slices.IndexFunc(w.held, func(h held) bool { return h.entry.ID == w.view.id })
+	h := w.waiting[w.view.id]
 	if f.class == classCaptured {
 		e := w.view.capturedEntry(at)
-		if i >= 0 {
-			w.held[i].entry = e
-		} else {
-			w.held = append(w.held, held{e, now})
+		if h != nil {
+			h.entry = e
+			return nil
 		}
+		h = &held{e, now}
+		w.held = append(w.held, h)
+		w.waiting[e.ID] = h
 		return nil
 	}
-	if i < 0 {
+	if h == nil {
 		return w.show(w.view.entry())
 	}
-	e := w.held[i].entry
-	w.held = slices.Delete(w.held, i, i+1)
+	e := h.entry
+	h.entry = nil
+	delete(w.waiting, e.ID)
 	e.merge(&w.view)
 	return w.show(e)
 }
@@ -255,12 +260,16 @@ func (w *follower) add(f segmentFile, at place, now time.Time) error {
 // release shows the captured parts that waited long enough.
 func (w *follower) release(now time.Time) error {
 	n := 0
-	for n < len(w.held) && now.Sub(w.held[n].since) >= followHold {
+	for n < len(w.held) && (w.held[n].entry == nil || now.Sub(w.held[n].since) >= followHold) {
 		n++
 	}
 	due := slices.Clone(w.held[:n])
 	w.held = slices.Delete(w.held, 0, n)
 	for _, h := range due {
+		if h.entry == nil {
+			continue
+		}
+		delete(w.waiting, h.entry.ID)
 		if err := w.show(h.entry); err != nil {
 			return err
 		}

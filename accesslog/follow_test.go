@@ -3,7 +3,9 @@ package accesslog
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -161,5 +163,33 @@ func TestFollowReturnsTheErrorOfItsCaller(t *testing.T) {
 	err := openReader(t, dir).Follow(context.Background(), Filter{Last: 1}, func(*Entry) error { return stop })
 	if !errors.Is(err, stop) {
 		t.Error(err)
+	}
+}
+
+// What an access line costs does not grow with how many captured parts wait for
+// theirs: they are not looked for in a list.
+func TestFollowWithManyHeld(t *testing.T) {
+	dir := t.TempDir()
+	const n = 5_000
+	lines := make([]string, n)
+	for i := range lines {
+		lines[i] = recordLine(fmt.Sprintf("01KAQ6Y3DV%08d", i), nil)
+	}
+	slices.Reverse(lines[n/2:])
+	r := openReader(t, dir)
+	w := follow(t, r, Filter{})
+	began := time.Now()
+	writeLines(t, dir, classCaptured, "2026-11-23", "000001-000001", lines...)
+	writeLines(t, dir, classAccess, "2026-11-23", "000001-000001", lines...)
+	eventually(t, time.Minute, "every record is shown", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return len(w.list) >= n
+	})
+	t.Logf("%v for %d records", time.Since(began), n)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.list) != n {
+		t.Errorf("%d records are shown, want %d", len(w.list), n)
 	}
 }

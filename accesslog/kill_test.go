@@ -78,7 +78,7 @@ func commitCaptured(s *Store, id ID, size int) error {
 //
 // HOLDFAST_TORTURE=ROUNDS[,SEED] sets how long and how; "full" is 300 rounds.
 func TestKill(t *testing.T) {
-	rounds, seed := 30, uint64(time.Now().UnixNano())
+	rounds, seed := 8, uint64(time.Now().UnixNano())
 	if testing.Short() {
 		rounds = 5
 	}

@@ -8,7 +8,7 @@ import (
 // openFiles keeps a few of the files of a search open: matches in order of id
 // come from few files at a time.
 type openFiles struct {
-	files []scanFile
+	files []searchFile
 	open  [8]struct {
 		file  *os.File
 		index int32

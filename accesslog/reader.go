@@ -17,6 +17,8 @@ const openKeys = 256 // data keys a Reader remembers
 type Reader struct {
 	dir  string
 	keys *lru.Cache[string, segmentKey]
+	// searchRefs is how many records a search knows the places of at a time.
+	searchRefs int
 }
 
 type segmentKey struct {
@@ -41,5 +43,5 @@ func OpenReader(dir string) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{dir: dir, keys: keys}, nil
+	return &Reader{dir: dir, keys: keys, searchRefs: searchRefs}, nil
 }

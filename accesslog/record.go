@@ -138,7 +138,7 @@ type Blob struct {
 	// Bytes is the length of the body in the file, before sealing.
 	Bytes int64
 
-	// committed is set once a durable record names the blob. Until then
-	// Release removes the file.
-	committed bool
+	// named is set once a record that names the blob is durable, or may be on
+	// disk although nobody could say so. Until then Release removes the file.
+	named bool
 }

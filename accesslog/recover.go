@@ -27,9 +27,13 @@ type recovery struct {
 // Each is read once, is cut back to its last whole record, and what was cut off
 // is in the quarantine first. Nothing is appended to it.
 //
+// What is whole is synced with sync (durable.Datasync) as well: the process may
+// have died between the write and the sync, and what a reader has believed from
+// now on must not be gone after a power cut.
+//
 // A file that cannot be repaired does not keep the edge from starting: readers
 // skip what they cannot read. The error then has all there were.
-func recoverFiles(data string, files []segmentFile, recovered uint32) (recovery, error) {
+func recoverFiles(data string, files []segmentFile, recovered uint32, sync func(*os.File) error) (recovery, error) {
 	var found recovery
 	var errs []error
 	for _, f := range files {
@@ -40,7 +44,7 @@ func recoverFiles(data string, files []segmentFile, recovered uint32) (recovery,
 			continue
 		}
 		found.Files++
-		n, err := recoverFile(data, f)
+		n, err := recoverFile(data, f, sync)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("repairing %s: %w", f.path, err))
 		}
@@ -57,10 +61,12 @@ func recoverFiles(data string, files []segmentFile, recovered uint32) (recovery,
 // recoverFile returns how many bytes went to the quarantine.
 //
 //	copy the tail to quarantine/NAME.tmp, fsync, rename, fsync quarantine
-//	ftruncate(file) fsync
+//	ftruncate(file) fdatasync
+//
+// If nothing is torn, there is only the fdatasync.
 //
 // A crash between the two does the same copy again.
-func recoverFile(data string, f segmentFile) (int64, error) {
+func recoverFile(data string, f segmentFile, sync func(*os.File) error) (int64, error) {
 	file, err := os.OpenFile(f.path, os.O_RDWR, 0)
 	if err != nil {
 		return 0, err
@@ -76,7 +82,7 @@ func recoverFile(data string, f segmentFile) (int64, error) {
 	}
 	torn := info.Size() - good
 	if torn <= 0 {
-		return 0, nil
+		return 0, sync(file)
 	}
 	name := fmt.Sprintf("%s-%s-%s.tail-%d", f.class, f.day, segmentID(f.epoch, f.number), good)
 	if err := copyDurably(filepath.Join(data, quarantineName, name), io.NewSectionReader(file, good, torn)); err != nil {
@@ -85,7 +91,7 @@ func recoverFile(data string, f segmentFile) (int64, error) {
 	if err := file.Truncate(good); err != nil {
 		return 0, err
 	}
-	return torn, file.Sync()
+	return torn, sync(file)
 }
 
 // lastGood returns where the last line that can be read ends. Lines before it

@@ -2,14 +2,18 @@ package accesslog
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/holdfast-edge/holdfast/internal/durable"
 )
 
 // unfinished writes a store as a killed process leaves it: files without an end
@@ -121,7 +125,7 @@ func TestRecoveryIsBounded(t *testing.T) {
 	if err != nil || len(list) < 12 {
 		t.Fatalf("%d files, %v", len(list), err)
 	}
-	found, err := recoverFiles(dir, list, 0)
+	found, err := recoverFiles(dir, list, 0, durable.Datasync)
 	if err != nil || found != (recovery{}) {
 		t.Errorf("%+v, %v: finished files were looked through", found, err)
 	}
@@ -129,11 +133,36 @@ func TestRecoveryIsBounded(t *testing.T) {
 	if err := os.WriteFile(torn.path, []byte("torn"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if found, err = recoverFiles(dir, list, torn.epoch); err != nil || found.Files != 0 {
+	if found, err = recoverFiles(dir, list, torn.epoch, durable.Datasync); err != nil || found.Files != 0 {
 		t.Errorf("%+v, %v: a recovered epoch was looked at", found, err)
 	}
-	if found, err = recoverFiles(dir, list, torn.epoch-1); err != nil || found.Files != 1 || found.Torn != 1 || found.Bytes != 4 {
+	if found, err = recoverFiles(dir, list, torn.epoch-1, durable.Datasync); err != nil || found.Files != 1 || found.Torn != 1 || found.Bytes != 4 {
 		t.Errorf("%+v, %v", found, err)
+	}
+}
+
+// Lines that are believed from now on are synced, torn end or not, before the
+// epoch counts as recovered.
+func TestRecoverySyncs(t *testing.T) {
+	for _, tail := range []string{"", "torn"} {
+		dir := t.TempDir()
+		path, _, _ := unfinished(t, dir, 2, []byte(tail))
+		list, err := listSegments(dir, classCaptured, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var synced []string
+		sync := func(f *os.File) error {
+			synced = append(synced, f.Name())
+			return durable.Datasync(f)
+		}
+		if _, err := recoverFiles(dir, list, 0, sync); err != nil || len(synced) != 1 || synced[0] != path {
+			t.Errorf("tail %q: synced %v, %v", tail, synced, err)
+		}
+		fails := func(*os.File) error { return syscall.EIO }
+		if _, err := recoverFiles(dir, list, 0, fails); !errors.Is(err, syscall.EIO) {
+			t.Errorf("tail %q: a failed sync is not an error: %v", tail, err)
+		}
 	}
 }
 

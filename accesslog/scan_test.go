@@ -138,6 +138,17 @@ func TestUnreadableLinesAreSkippedAndCounted(t *testing.T) {
 	}
 }
 
+// An outcome of a later version does not hide the record.
+func TestUnknownOutcome(t *testing.T) {
+	dir := t.TempDir()
+	writeLines(t, dir, classCaptured, "2026-11-23", "000001-000001",
+		strings.Replace(recordLine(idN(1), nil), `"upstream_down"`, `"held_back"`, 1))
+	list, stats := scanAll(t, openReader(t, dir), Filter{Failed: true})
+	if len(list) != 1 || list[0].Outcome != 0 || stats.Skipped != 0 {
+		t.Errorf("%d records, %+v", len(list), stats)
+	}
+}
+
 // Windows of time select by arrival, also where the files are those of later
 // days, and do not open files that cannot have a match.
 func TestWindowsOfTime(t *testing.T) {

@@ -195,7 +195,7 @@ func (s *series) open(now time.Time, day string) (*segment, error) {
 		err = s.disk.SyncDir(dir)
 	}
 	if err != nil {
-		s.discard(seg)
+		_ = s.discard(seg) // it holds no record
 		return nil, err
 	}
 	return seg, nil
@@ -204,23 +204,24 @@ func (s *series) open(now time.Time, day string) (*segment, error) {
 // abandon gives up the open segment after a failed write or sync. If nothing in
 // it was ever reported durable, the file is removed: what it holds is written
 // again elsewhere or has been reported as lost, and a full disk must not fill
-// with the remains of attempts.
-func (s *series) abandon() {
+// with the remains of attempts. It reports whether the file stays.
+func (s *series) abandon() (stays bool) {
 	seg := s.current
 	s.current = nil
 	if seg == nil {
-		return
+		return false
 	}
 	if seg.synced {
 		_ = seg.file.Close() // nothing in it depends on the result
-		return
+		return true
 	}
-	s.discard(seg)
+	return s.discard(seg) != nil
 }
 
-func (s *series) discard(seg *segment) {
+// discard removes a file. The error is that of the removal.
+func (s *series) discard(seg *segment) error {
 	_ = seg.file.Close()
-	_ = s.disk.Remove(seg.path)
+	return s.disk.Remove(seg.path)
 }
 
 // finish closes the open segment with an end line. All that is in it must be

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"filippo.io/age"
@@ -80,6 +81,7 @@ type Store struct {
 	committer *committer
 	appender  *appender
 	drops     *complaints
+	troubles  []*complaints // all there are
 
 	blobDays *dayDirs
 	blobs    atomic.Uint64 // number of the last spill
@@ -109,7 +111,7 @@ func OpenStore(dir string, o StoreOptions) (_ *Store, err error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return nil, err
 	}
-	if err := prepareDir(dir, o.Log); err != nil {
+	if err := prepareDir(dir, o.Log, durable.SyncDir); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	lock, err := durable.TryLock(filepath.Join(dir, "lock"))
@@ -127,6 +129,9 @@ func OpenStore(dir string, o StoreOptions) (_ *Store, err error) {
 	if err := prepareRooms(dir); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
+	if err := warnOfNewKeys(dir, o.Log); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
 	recipients, err := loadRecipients(KeysDir(dir))
 	if err != nil {
 		return nil, err
@@ -139,7 +144,7 @@ func OpenStore(dir string, o StoreOptions) (_ *Store, err error) {
 	s := &Store{
 		dir: dir, epoch: epoch, now: o.Now, disk: o.disk, recipients: recipients, lock: lock, log: o.Log,
 		buffers: newBuffers(), ids: newIDs(o.Now(), state.tag()),
-		drops:   &complaints{log: o.Log, message: "access lines were dropped: the disk does not keep up"},
+		drops: newComplaints(o.Log, "access lines were dropped: the disk does not keep up"),
 	}
 	days := func(room string) *dayDirs { return &dayDirs{disk: o.disk, root: filepath.Join(dir, room)} }
 	s.blobDays = days(filepath.Join(classCaptured, blobsName))
@@ -148,20 +153,22 @@ func OpenStore(dir string, o StoreOptions) (_ *Store, err error) {
 		disk: o.disk, days: days(classCaptured), class: classCaptured, epoch: epoch,
 		maxSize: o.MaxSegment, now: o.Now, recipients: recipients, sealed: o.sealed,
 	}
-	failing := &complaints{log: o.Log, message: "writing a captured record failed; trying a new file"}
+	failing := newComplaints(o.Log, "writing a captured record failed; trying a new file")
 	s.committer = newCommitter(captured, failing.add)
 	access := &series{
 		disk: o.disk, days: days(classAccess), class: classAccess, epoch: epoch,
 		maxSize: o.MaxSegment, now: o.Now,
 	}
-	stalled := &complaints{log: o.Log, message: "writing access lines failed; trying a new file"}
+	stalled := newComplaints(o.Log, "writing access lines failed; trying a new file")
 	s.appender = newAppender(access, o.MaxBuffered, stalled.add)
+	s.troubles = []*complaints{s.drops, failing, stalled}
 	return s, nil
 }
 
 // prepareDir makes the data directory. One that exists is left as it is, since
-// it may be shared on purpose; what matters is below it.
-func prepareDir(dir string, log zerolog.Logger) error {
+// it may be shared on purpose; what matters is below it. Its name is synced even
+// then: the process that made it may have died before it had done so.
+func prepareDir(dir string, log zerolog.Logger, syncDir func(string) error) error {
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return durable.MkdirAll(dir)
@@ -173,7 +180,15 @@ func prepareDir(dir string, log zerolog.Logger) error {
 		log.Warn().Str("dir", dir).Stringer("mode", info.Mode().Perm()).
 			Msg("others can list the data directory; chmod 700 would keep them out (its contents are the owner's only)")
 	}
-	return durable.MkdirAll(dir)
+	if err := durable.MkdirAll(dir); err != nil {
+		return err
+	}
+	err = syncDir(filepath.Dir(dir))
+	// Who may not open the directory above did not make this one.
+	if errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EROFS) {
+		return nil
+	}
+	return err
 }
 
 // prepareRooms makes the directories below and takes away what others may do
@@ -201,6 +216,24 @@ func prepareRooms(dir string) error {
 	return errors.Join(durable.SyncDir(filepath.Join(dir, classCaptured)), durable.SyncDir(dir))
 }
 
+// warnOfNewKeys says so if a new pair of keys is about to be made beside records
+// that are sealed to another one: the public key was meant to stay.
+func warnOfNewKeys(dir string, log zerolog.Logger) error {
+	for _, pattern := range []string{"*.pub", privateKeyFile} {
+		if list, err := filepath.Glob(filepath.Join(globEscape(KeysDir(dir)), pattern)); err != nil || len(list) > 0 {
+			return err
+		}
+	}
+	sealed, err := listSegments(dir, classCaptured, "")
+	if err != nil || len(sealed) == 0 {
+		return err
+	}
+	log.Error().Str("dir", KeysDir(dir)).Int("files", len(sealed)).
+		Msg("both keys are gone, and there are records sealed to them; a new pair is made for what comes: " +
+			"keep the old private key, only it opens the old records, and put record.pub back if it was moved by mistake")
+	return nil
+}
+
 // startEpoch hands out the epoch and repairs what those before left.
 func startEpoch(dir string, log zerolog.Logger) (epochState, error) {
 	var files []segmentFile
@@ -215,7 +248,7 @@ func startEpoch(dir string, log zerolog.Logger) (epochState, error) {
 	if err != nil {
 		return state, err
 	}
-	found, err := recoverFiles(dir, files, state.Recovered)
+	found, err := recoverFiles(dir, files, state.Recovered, durable.Datasync)
 	if found.Torn > 0 || found.Orphans > 0 {
 		log.Warn().Int("files", found.Torn).Int64("bytes", found.Bytes).Int("bodies", found.Orphans).
 			Msg("an earlier process ended in the middle of writing; the unfinished ends are in quarantine")
@@ -286,5 +319,9 @@ func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return nil
 	}
-	return errors.Join(s.committer.close(), s.appender.close(), s.lock.Unlock())
+	err := errors.Join(s.committer.close(), s.appender.close(), s.lock.Unlock())
+	for _, c := range s.troubles {
+		c.flush(complainPatience)
+	}
+	return err
 }

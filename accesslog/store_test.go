@@ -90,6 +90,27 @@ func TestLooseDirectories(t *testing.T) {
 	}
 }
 
+// The name of the data directory is durable at every start: the one before may
+// have died between making it and syncing it.
+func TestDirectoryIsSyncedAlsoIfItExists(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	for _, c := range []struct{ fails, want error }{
+		{nil, nil}, {syscall.EACCES, nil}, {syscall.EPERM, nil}, {syscall.EROFS, nil}, {syscall.EIO, syscall.EIO},
+	} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		var synced []string
+		err := prepareDir(dir, zerolog.Nop(), func(d string) error {
+			synced = append(synced, d)
+			return c.fails
+		})
+		if len(synced) != 1 || synced[0] != filepath.Dir(dir) || !errors.Is(err, c.want) {
+			t.Errorf("synced %v, which said %v: %v", synced, c.fails, err)
+		}
+	}
+}
+
 func TestEpochs(t *testing.T) {
 	dir := t.TempDir()
 	var last uint32
@@ -166,6 +187,30 @@ func TestKeysAreMadeOnce(t *testing.T) {
 	openStore(t, dir, StoreOptions{}).Close()
 	if readFile(t, private) != key || readFile(t, public) != pub {
 		t.Error("the public key was not made from the private one")
+	}
+}
+
+// Both halves gone is said when, and only when, records are sealed to them.
+func TestBothKeysMovedAway(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	for _, records := range []int{0, 1, 0} {
+		var log bytes.Buffer
+		s := openStore(t, dir, StoreOptions{Log: zerolog.New(&log)})
+		warned := strings.Contains(log.String(), "both keys are gone")
+		if want := len(files(t, dir, "captured/*/*.jsonl")) > 0; warned != want {
+			t.Errorf("warned: %v, want %v: %s", warned, want, log.String())
+		}
+		for range records {
+			if err := s.Commit(newRecord(s.NewIDs().Next(time.Now()), time.Now(), nil)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.Close()
+		for _, name := range []string{privateKeyFile, publicKeyFile} {
+			if err := os.Remove(filepath.Join(KeysDir(dir), name)); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
 

@@ -27,7 +27,7 @@ type logsCmd struct {
 	Client   []string `placeholder:"ADDRESS" help:"Client address, its beginning, or a CIDR."`
 	Match    []string `placeholder:"KIND" help:"How the host was found: exact, wildcard, none."`
 
-	Last    *int     `short:"n" name:"n" placeholder:"N" help:"Only the last N of them."`
+	Last    *int     `short:"n" name:"n" placeholder:"N" help:"Only the last N of them; 0 shows none, which makes sense with --follow."`
 	Follow  bool     `help:"Then go on with new records as they are written; without --since and -n, after the last 10."`
 	Payload bool     `help:"With the recorded body and the raw headers; needs the key. JSON only."`
 	Key     []string `placeholder:"FILE" help:"Private key that opens payloads. Default: those in data/keys."`
@@ -67,7 +67,7 @@ func (c *logsCmd) filter(now time.Time) (accesslog.Filter, error) {
 	if err != nil {
 		return f, err
 	}
-	f.Upstreams, f.Clients, f.Match = c.Upstream, c.Client, c.Match
+	f.Upstreams, f.Clients, f.Match = query.Upstreams(c.Upstream), c.Client, c.Match
 	switch {
 	case c.Last != nil && *c.Last < 0:
 		return f, fmt.Errorf("-n %d: a number of records is 0 or more", *c.Last)
@@ -111,6 +111,9 @@ func (c *logsCmd) Run(ui *terminal.UI, config configFlag) error {
 	}
 	err = c.search(ctx, ui, reader, filter, lines)
 	err = errors.Join(err, lines.flush(), out.Flush())
+	if j, ok := lines.(*jsonWriter); ok {
+		err = errors.Join(err, j.missed())
+	}
 	if c.Follow && errors.Is(err, context.Canceled) {
 		return nil // that is how following ends
 	}
@@ -148,6 +151,9 @@ func (c *logsCmd) open(ctx context.Context, ui *terminal.UI, config configFlag) 
 
 // search writes what is there, and with --follow what comes.
 func (c *logsCmd) search(ctx context.Context, ui *terminal.UI, reader *accesslog.Reader, filter accesslog.Filter, lines writer) error {
+	if !c.Follow && c.Last != nil && *c.Last == 0 {
+		return nil // none of them
+	}
 	progress := ui.Progress("searching", 0)
 	defer progress.Done()
 	shown := false
@@ -195,9 +201,20 @@ type jsonWriter struct {
 	reader  *accesslog.Reader
 	keys    accesslog.Keys
 	payload bool
+
+	unopened int // payloads that could not be opened
+	first    error
 }
 
 func (j *jsonWriter) flush() error { return j.w.Flush() }
+
+// missed says what could not be opened: those lines are there without it.
+func (j *jsonWriter) missed() error {
+	if j.first == nil {
+		return nil
+	}
+	return fmt.Errorf("payloads that could not be opened: %d, the first: %w", j.unopened, j.first)
+}
 
 func (j *jsonWriter) write(e *accesslog.Entry) error {
 	if !j.payload || !e.Captured() {
@@ -211,7 +228,13 @@ func (j *jsonWriter) write(e *accesslog.Entry) error {
 		if errors.Is(err, accesslog.ErrNoKey) {
 			err = terminal.WithHint(err, "--key FILE names the private key; it may have been moved off this machine")
 		}
-		return err
+		if j.keys.Empty() {
+			return err // none will open
+		}
+		if j.unopened++; j.first == nil {
+			j.first = err
+		}
+		return accesslog.WriteJSON(j.w, e)
 	}
 	return errors.Join(accesslog.WritePayloadJSON(j.w, e, opened), closeBody(opened.Body))
 }
