@@ -10,6 +10,7 @@ import (
 	"github.com/holdfast-edge/holdfast/accesslog"
 	"github.com/holdfast-edge/holdfast/commands/owner"
 	"github.com/holdfast-edge/holdfast/configs"
+	"github.com/holdfast-edge/holdfast/edge/http1"
 	"github.com/holdfast-edge/holdfast/internal/terminal"
 	"github.com/holdfast-edge/holdfast/replay"
 	"github.com/holdfast-edge/holdfast/routing"
@@ -27,6 +28,11 @@ func (c *explainCmd) record(ui *terminal.UI, cfg *configs.Config) error {
 	e, err := findRecord(ui, reader, strings.ToUpper(c.ID))
 	if err != nil {
 		return err
+	}
+	if e.Request.Cut {
+		if e, err = wholeRecord(reader, cfg, e); err != nil {
+			return err
+		}
 	}
 	d := replay.Today(cfg, e)
 	ui.Printf("record    %s  %s  %s\n\n", e.ID, e.Time.Local().Format("2006-01-02 15:04:05.000 -07:00"),
@@ -52,6 +58,20 @@ func (c *explainCmd) record(ui *terminal.UI, cfg *configs.Config) error {
 		return exitRefused
 	}
 	return nil
+}
+
+// wholeRecord gives a record whose request line was cut in the log its whole one.
+func wholeRecord(reader *accesslog.Reader, cfg *configs.Config, e *accesslog.Entry) (*accesslog.Entry, error) {
+	keys, err := accesslog.LoadKeys(accesslog.KeysDir(cfg.Data))
+	if err != nil {
+		return nil, err
+	}
+	opened, err := reader.Open(e, keys)
+	if err != nil {
+		return nil, fmt.Errorf("the request line in the log is not the whole one: %w", err)
+	}
+	whole, err := replay.Whole(e, opened.Head, http1.Named)
+	return whole, errors.Join(err, closeBody(opened.Body))
 }
 
 // findRecord finds the one record whose id begins so.

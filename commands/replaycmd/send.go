@@ -16,6 +16,7 @@ import (
 	"github.com/holdfast-edge/holdfast/commands/live"
 	"github.com/holdfast-edge/holdfast/commands/owner"
 	"github.com/holdfast-edge/holdfast/configs"
+	"github.com/holdfast-edge/holdfast/edge/http1"
 	"github.com/holdfast-edge/holdfast/edge/resend"
 	"github.com/holdfast-edge/holdfast/internal/terminal"
 	"github.com/holdfast-edge/holdfast/replay"
@@ -132,7 +133,7 @@ func (j *job) open(ctx context.Context) error {
 // choose makes the plan.
 func (j *job) choose(ctx context.Context) error {
 	s := replay.Selection{
-		Records: j.reader, Keys: j.keys, Head: readHead, Ledger: j.ledger, Limit: j.Limit, List: j.List != "", Location: j.location(),
+		Records: j.reader, Keys: j.keys, Head: http1.Named, Ledger: j.ledger, Limit: j.Limit, List: j.List != "", Location: j.location(),
 		Rules: replay.Rules{
 			Config: j.cfg, Target: strings.TrimSuffix(j.Target, "/"), Named: j.named(),
 			Misrouted: j.Misrouted, ResendUnknown: j.ResendUnknown,

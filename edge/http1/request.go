@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"errors"
 
 	"github.com/holdfast-edge/holdfast/edge/exchange"
 )
@@ -70,6 +71,28 @@ func (r *Request) Parse(buf []byte) (n int, err *exchange.Malformed) {
 		}
 		r.pos = next
 	}
+}
+
+// ParseRecorded parses a head that was recorded, which must be whole.
+func (r *Request) ParseRecorded(head []byte) error {
+	n, bad := r.Parse(head)
+	if bad != nil {
+		return bad
+	}
+	if n != len(head) {
+		return errors.New("the recorded head is incomplete")
+	}
+	return nil
+}
+
+// Named returns the method, the target (origin-form or "*") and the authority of a
+// recorded head.
+func Named(head []byte) (method, target, host string, err error) {
+	var r Request
+	if err := r.ParseRecorded(head); err != nil {
+		return "", "", "", err
+	}
+	return string(r.Method), string(r.Target), string(r.Host), nil
 }
 
 // Start is the offset of the request line: 2 after a tolerated empty line.

@@ -138,12 +138,8 @@ type message struct {
 func read(r *replay.Request) (*message, error) {
 	p := r.Payload
 	m := &message{length: p.Bytes}
-	n, bad := m.head.Parse(p.Head)
-	switch {
-	case bad != nil:
-		return nil, bad
-	case n != len(p.Head):
-		return nil, errors.New("the recorded head is incomplete")
+	if err := m.head.ParseRecorded(p.Head); err != nil {
+		return nil, err
 	}
 	h := &m.head
 	m.x = exchange.Exchange{Method: h.Method, Target: h.Target, Host: h.Host, Fields: h.Fields, Length: p.Bytes}
