@@ -388,3 +388,30 @@ func TestGone(t *testing.T) {
 	}
 	close(second)
 }
+
+// A tunnel whose app does not end with its client is closed by force in the end.
+func TestShutdownClosesTunnels(t *testing.T) {
+	app, far := net.Pipe()
+	defer far.Close()
+	s, addr := serve(t, func(x *exchange.Exchange) {
+		_ = x.Answer.Begin(&exchange.AnswerHead{Status: 101, NoBody: true})
+		client, err := x.Answer.Tunnel(app)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = app.Read(make([]byte, 1)) // it never says anything
+		_ = client.Close()
+	})
+	c := dial(t, addr)
+	_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+	if line, _ := bufio.NewReader(c).ReadString('\n'); !strings.HasPrefix(line, "HTTP/1.1 101") {
+		t.Fatalf("%q", line)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	if err := s.Shutdown(ctx); !errors.Is(err, ErrCut) || time.Since(start) > 3*time.Second {
+		t.Errorf("%v after %v", err, time.Since(start))
+	}
+}
