@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -80,7 +81,22 @@ func (s spot) problem(hint, message string) Problem {
 	if s.src != nil && s.line >= 1 && s.line <= len(s.src.lines) {
 		p.Line = s.src.lines[s.line-1]
 	}
+	p.Message, p.Line, p.Hint = withoutSecrets(p.Message), withoutSecrets(p.Line), withoutSecrets(p.Hint)
 	return p
+}
+
+// userinfo is the user name and password of a URL (RFC 3986, section 3.2.1).
+var userinfo = regexp.MustCompile(`(://)([^/?#\s"'@]+)@`)
+
+// withoutSecrets hides user names and passwords that stand in URLs: a problem is
+// shown on terminals and goes to the log. The length stays, for the caret.
+func withoutSecrets(s string) string {
+	if !strings.Contains(s, "@") || !userinfo.MatchString(s) {
+		return s
+	}
+	return userinfo.ReplaceAllStringFunc(s, func(m string) string {
+		return "://" + strings.Repeat("*", utf8.RuneCountInString(m)-4) + "@"
+	})
 }
 
 // find moves the spot to the first occurrence of part on its line, if any.

@@ -83,6 +83,16 @@ type failureLog struct {
 	mu      sync.Mutex
 	last    time.Time
 	skipped int
+	total   int
+}
+
+// report says at the end how much could not be recorded in all.
+func (l *failureLog) report(log zerolog.Logger) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.total > 0 {
+		log.Error().Int("requests", l.total).Msg("failed requests that could not be recorded since the start")
+	}
 }
 
 // unrecorded says that a failed request could not be put on disk. The request is
@@ -91,6 +101,7 @@ func (e *Edge) unrecorded(f *flight, err error) {
 	l := &e.lastFailure
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.total++
 	if time.Since(l.last) < time.Second {
 		l.skipped++
 		return

@@ -52,6 +52,7 @@ func Run(ctx context.Context, o Options) error {
 	gate := new(levelGate)
 	gate.set(cfg.Diagnostics.Level)
 	log := newLogger(o, gate)
+	log.Info().Str("config", cfg.Path).Str("version", o.Version).Msg("starting")
 	for _, w := range cfg.Warnings {
 		log.Warn().Str("at", w.Origin.String()).Str("hint", w.Hint).Msg(w.Message)
 	}
@@ -103,6 +104,7 @@ func Run(ctx context.Context, o Options) error {
 		log.Warn().Err(err).Msg("not everything could finish; it is recorded")
 	}
 	cancel()
+	e.lastFailure.report(log)
 	close(stop)
 	<-swept
 	admin.close()
