@@ -116,7 +116,7 @@ func (f *flight) route() bool {
 		return false
 	}
 	if limit := f.gen.cfg.Limits.MaxBody; x.Length > limit {
-		f.refuse(413, accesslog.Rejected, "the body is larger than limits.max_body")
+		f.refuse(bodyFault(errTooLarge))
 		return false
 	}
 	return true

@@ -152,15 +152,6 @@ func (t *Tried) Untry(a *App, c *Conn) {
 	}
 }
 
-// Upstreams returns the names of the endpoints.
-func (a *App) Upstreams() []string {
-	names := make([]string, len(a.endpoints))
-	for i, e := range a.endpoints {
-		names[i] = e.Name
-	}
-	return names
-}
-
 // Sweep closes connections that have been idle for too long.
 func (a *App) Sweep(now time.Time) {
 	for _, e := range a.endpoints {
