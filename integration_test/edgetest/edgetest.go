@@ -83,6 +83,7 @@ type Edge struct {
 	Config string // path of the file
 	Addr   string // host:port of listen.http
 	URL    string // http://host:port
+	Secure string // host:port for listen.https, where the text has TLSADDR
 
 	t    testing.TB
 	cmd  *exec.Cmd
@@ -103,7 +104,8 @@ func FreeAddr(t testing.TB) string {
 }
 
 // Start writes the configuration and runs an edge on it until the test ends.
-// "ADDR" in the text becomes the address it listens on.
+// "ADDR" in the text becomes the address it listens on, "TLSADDR" another for
+// listen.https.
 func Start(t testing.TB, config string) *Edge {
 	t.Helper()
 	e := New(t, config)
@@ -116,6 +118,9 @@ func New(t testing.TB, config string) *Edge {
 	t.Helper()
 	addr := FreeAddr(t)
 	e := &Edge{Dir: t.TempDir(), Addr: addr, URL: "http://" + addr, t: t}
+	if strings.Contains(config, "TLSADDR") {
+		e.Secure = FreeAddr(t)
+	}
 	e.Config = filepath.Join(e.Dir, "edge.yaml")
 	e.Write(config)
 	return e
@@ -125,7 +130,8 @@ func New(t testing.TB, config string) *Edge {
 func (e *Edge) Write(config string) {
 	e.t.Helper()
 	temp := e.Config + ".new"
-	if err := os.WriteFile(temp, []byte(strings.ReplaceAll(config, "ADDR", e.Addr)), 0o600); err != nil {
+	text := strings.NewReplacer("TLSADDR", e.Secure, "ADDR", e.Addr).Replace(config)
+	if err := os.WriteFile(temp, []byte(text), 0o600); err != nil {
 		e.t.Fatal(err)
 	}
 	if err := os.Rename(temp, e.Config); err != nil {
@@ -251,6 +257,10 @@ type Record struct {
 		Host       string      `json:"host"`
 		URI        string      `json:"uri"`
 		RawHeaders [][2]string `json:"raw_headers"`
+		TLS        *struct {
+			ServerName string `json:"server_name"`
+			Version    string `json:"version"`
+		} `json:"tls"`
 	} `json:"request"`
 	BytesRead int64 `json:"bytes_read"`
 	Size      int64 `json:"size"`

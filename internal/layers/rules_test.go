@@ -44,10 +44,12 @@ var rooms = []room{
 		"replay never imports edge: it says what it needs (Sender) and a command hands it in"},
 	{"configs", []string{"routing", "internal/..."}, "the configuration becomes values; it starts nothing"},
 	{"routing", nil, "routing is pure: bytes in, a decision out"},
+	{"tls", []string{"internal/..."}, "names in, certificates out: routing, tls and accesslog meet through plain values only"},
+	{"tls/tlstest", nil, "it makes certificates for tests of every room"},
 	{"accesslog", []string{"internal/..."}, "routing, tls and accesslog meet through plain values only"},
 	{"internal/terminal", []string{"internal/terminal/ptytest"}, "helpers stand alone"},
 	{"internal/...", []string{"internal/..."}, "what everybody may use can use nobody"},
-	{"integration_test/...", []string{"accesslog", "configs", "routing", "internal/...", "integration_test/..."},
+	{"integration_test/...", []string{"accesslog", "configs", "routing", "tls/tlstest", "internal/...", "integration_test/..."},
 		"the integration tests drive the binaries from outside, and read what they left with the public readers"},
 }
 
