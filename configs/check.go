@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"github.com/holdfast-edge/holdfast/routing"
+	tlsgate "github.com/holdfast-edge/holdfast/tls"
 )
 
 // builder turns the decoded files into the Config and reports what does not
@@ -24,6 +25,10 @@ type builder struct {
 	// secrets are values out of variables that the routing table sees and so
 	// might put into a message.
 	secrets []string
+	// http and https tell whether the file has such a key under listen; oddListen that
+	// it may have been misspelt.
+	http, https, oddListen bool
+	pairs                  map[tlsgate.Files]*tlsgate.Pair // read so far; nil: not usable, reported
 	// paths has, for each route, where its path stands: the better place for
 	// what the routing table says about the route.
 	paths map[routing.Origin]spot
@@ -38,6 +43,7 @@ func (b *builder) merge(apps table[shortOr[appFile]], sites list[siteFile]) {
 func (b *builder) build(f *mainFile) {
 	b.used = make(map[string]bool)
 	b.paths = make(map[routing.Origin]spot)
+	b.pairs = make(map[tlsgate.Files]*tlsgate.Pair)
 	b.checkPlaces(f)
 	b.checkListen(f)
 	b.checkApps()

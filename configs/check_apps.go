@@ -3,6 +3,7 @@ package configs
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -85,7 +86,7 @@ func (b *builder) listensOn(address string) bool {
 		return false
 	}
 	loopback := err != nil || addr.IsLoopback() || addr.IsUnspecified()
-	for _, listen := range b.cfg.Listen.HTTP {
+	for _, listen := range slices.Concat(b.cfg.Listen.HTTP, b.cfg.Listen.HTTPS) {
 		lhost, lport, err := net.SplitHostPort(listen)
 		if err != nil || lport != port {
 			continue

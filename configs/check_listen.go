@@ -9,36 +9,24 @@ import (
 
 // checkListen reads the addresses to serve on and the trusted proxies.
 func (b *builder) checkListen(f *mainFile) {
-	if !f.Listen.set && !f.odd || f.Listen.ok && !f.Listen.HTTP.set && !f.Listen.odd {
+	b.http, b.https = f.Listen.HTTP.set, f.Listen.HTTPS.set
+	b.oddListen = f.Listen.odd || f.odd && !f.Listen.set || f.Listen.set && !f.Listen.ok
+	if !f.Listen.set && !f.odd || f.Listen.ok && !b.http && !b.https && !f.Listen.odd {
 		at := b.src.start()
 		if f.Listen.set {
 			at = f.Listen.at
 		}
 		b.ps.errorAt(at, `add listen: {http: ":8080"}`, "no address to listen on")
-	} else if f.Listen.HTTP.empty() {
+	}
+	if f.Listen.HTTP.empty() {
 		b.ps.errorAt(f.Listen.HTTP.at, `write http: ":8080"`, "`http` names no address to listen on")
 	}
-	var seen []listenAddress
-	for i := range f.Listen.HTTP.Items {
-		t := &f.Listen.HTTP.Items[i]
-		if !t.ok {
-			continue
-		}
-		a, err := parseListen(t.Value)
-		if err != nil {
-			t.rejectErr(b.ps, err)
-			continue
-		}
-		a.text = t
-		for _, other := range seen {
-			if a.overlaps(other) {
-				t.reject(b.ps, "keep one of them", "%s: %s is taken already by %s at %s", t.what, t.shown(), other.text.shown(), other.text.at.origin())
-				break
-			}
-		}
-		seen = append(seen, a)
-		b.cfg.Listen.HTTP = append(b.cfg.Listen.HTTP, a.String())
+	if f.Listen.HTTPS.empty() {
+		b.ps.errorAt(f.Listen.HTTPS.at, `write https: ":443"`, "`https` names no address to listen on")
 	}
+	var seen []listenAddress
+	b.cfg.Listen.HTTP = b.addresses(f.Listen.HTTP.Items, &seen)
+	b.cfg.Listen.HTTPS = b.addresses(f.Listen.HTTPS.Items, &seen)
 
 	for i := range f.TrustedProxies.Items {
 		t := &f.TrustedProxies.Items[i]
@@ -55,6 +43,32 @@ func (b *builder) checkListen(f *mainFile) {
 		}
 		b.cfg.TrustedProxies = append(b.cfg.TrustedProxies, prefix)
 	}
+}
+
+// addresses reads a list of addresses to listen on. seen has those that are taken.
+func (b *builder) addresses(items []text, seen *[]listenAddress) []string {
+	var addrs []string
+	for i := range items {
+		t := &items[i]
+		if !t.ok {
+			continue
+		}
+		a, err := parseListen(t.Value)
+		if err != nil {
+			t.rejectErr(b.ps, err)
+			continue
+		}
+		a.text = t
+		for _, other := range *seen {
+			if a.overlaps(other) {
+				t.reject(b.ps, "keep one of them", "%s: %s is taken already by %s at %s", t.what, t.shown(), other.text.shown(), other.text.at.origin())
+				break
+			}
+		}
+		*seen = append(*seen, a)
+		addrs = append(addrs, a.String())
+	}
+	return addrs
 }
 
 // listenAddress is an address to listen on; the zero Addr is every address.

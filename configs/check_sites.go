@@ -53,6 +53,7 @@ func (b *builder) site(f *siteFile) Site {
 	if f.App.set {
 		s.App, s.AppOrigin = b.appRef(&f.App), f.App.at.origin()
 	}
+	b.siteTLS(f, &s)
 	for i := range f.Routes.Items {
 		if r := &f.Routes.Items[i]; r.ok {
 			s.Routes = append(s.Routes, b.route(r, s.Capture))

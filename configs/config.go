@@ -58,7 +58,8 @@ type Diagnostics struct {
 
 // Listen holds the addresses to serve on.
 type Listen struct {
-	HTTP []string // host:port for net.Listen; an empty host is IPv4 and IPv6, port 0 is any free one
+	HTTP  []string // host:port for net.Listen; an empty host is IPv4 and IPv6, port 0 is any free one
+	HTTPS []string // the same, with TLS; none: no TLS for any site
 }
 
 // App is a named group of upstreams.
@@ -102,11 +103,16 @@ func (c Capture) String() string {
 
 // Site is one or more hosts, and what answers for them.
 type Site struct {
-	Name      string // `name`, else the first host
-	Hosts     []routing.HostRule
-	App       string // for what no route matches; "" is 404, outcome no_route
-	Capture   Capture
-	Routes    []Route // first match wins
+	Name    string // `name`, else the first host
+	Hosts   []routing.HostRule
+	App     string // for what no route matches; "" is 404, outcome no_route
+	Capture Capture
+	Routes  []Route // first match wins
+	// Certificate is what the hosts get under Listen.HTTPS; nil: plain HTTP only.
+	Certificate *Certificate
+	// Redirect is set where plain HTTP is answered with a redirect to HTTPS; then
+	// there is a Certificate.
+	Redirect  bool
 	AppOrigin routing.Origin
 	Origin    routing.Origin
 }

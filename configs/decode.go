@@ -83,6 +83,7 @@ type field struct {
 	name  string
 	index int
 	enum  []string // the values it may have; nil: any
+	usual bool     // the key that is meant when only its value was written
 }
 
 type fieldSet struct {
@@ -98,6 +99,16 @@ func (fs fieldSet) names() []string {
 	return names
 }
 
+// usual is the key that is meant when only a value is there, or nil.
+func (fs fieldSet) usual() *field {
+	for i := range fs.keys {
+		if fs.keys[i].usual || len(fs.keys) == 1 {
+			return &fs.keys[i]
+		}
+	}
+	return nil
+}
+
 // fieldsOf reads the tags of a struct type.
 func fieldsOf(t reflect.Type) fieldSet {
 	var set fieldSet
@@ -108,7 +119,7 @@ func fieldsOf(t reflect.Type) fieldSet {
 		if name == "" || name == "-" {
 			continue
 		}
-		key := field{name: name, index: i}
+		key := field{name: name, index: i, usual: f.Tag.Get("usual") != ""}
 		for part := range strings.SplitSeq(f.Tag.Get("jsonschema"), ",") {
 			if v, ok := strings.CutPrefix(part, "enum="); ok {
 				key.enum = append(key.enum, v)
@@ -129,8 +140,8 @@ func (d *decoder) mapping(n *yaml.Node, dst any, what string) {
 	}
 	if n.Kind != yaml.MappingNode {
 		hint := "its keys are " + strings.Join(set.names(), ", ")
-		if len(set.keys) == 1 && n.Kind == yaml.ScalarNode {
-			hint = fmt.Sprintf("did you mean {%s: %s}?", set.keys[0].name, plain(n))
+		if f := set.usual(); f != nil && n.Kind == yaml.ScalarNode {
+			hint = fmt.Sprintf("did you mean {%s: %s}?", f.name, plain(n))
 		}
 		d.wrongType(n, what, "a mapping", hint)
 		return

@@ -5,7 +5,8 @@ import "time"
 // The types of this file are the configuration file: every key that exists,
 // what it takes, and the sentence that editors and the JSON Schema show for it.
 // A blank field's `later` tag has the keys of the same place that are designed
-// but not built: they are unknown, and the hint says so.
+// but not built: they are unknown, and the hint says so. A `usual` tag marks the key
+// that somebody means who writes only its value.
 
 type (
 	text     = scalar[string]
@@ -55,8 +56,9 @@ type diagnosticsFile struct {
 
 type listenFile struct {
 	place `yaml:"-"`
-	_     struct{}        `later:"https http3 proxy_protocol"`
-	HTTP  oneOrMany[text] `yaml:"http" jsonschema_description:"Address or addresses for plain HTTP: \":80\" (IPv4 and IPv6), \"127.0.0.1:8080\", \"[::1]:8080\"."`
+	_     struct{}        `later:"http3 proxy_protocol"`
+	HTTP  oneOrMany[text] `yaml:"http" usual:"yes" jsonschema_description:"Address or addresses for plain HTTP: \":80\" (IPv4 and IPv6), \"127.0.0.1:8080\", \"[::1]:8080\"."`
+	HTTPS oneOrMany[text] `yaml:"https" jsonschema_description:"Address or addresses for HTTPS, as for http. Without it there is no TLS for any site."`
 }
 
 type appFile struct {
@@ -74,13 +76,21 @@ type timeoutsFile struct {
 }
 
 type siteFile struct {
-	place   `yaml:"-"`
-	_       struct{}        `later:"custom_domains brake certificate https_redirect stage ingest deliver cors access auth headers rate compress errors cache"`
-	Name    text            `yaml:"name" jsonschema_description:"What the site is called in logs and commands. Default: its first host."`
-	Hosts   list[text]      `yaml:"hosts" jsonschema_description:"Host names and IP addresses, without port. \"*.example.com\" is every name with one more label; an exact host wins."`
-	App     text            `yaml:"app" jsonschema_description:"The app for everything that no route matches. Without it that is 404."`
-	Capture text            `yaml:"capture" jsonschema:"enum=failed,enum=all,enum=none" jsonschema_description:"Whose request bodies are kept: of failed requests, of all, of none. Default: failed."`
-	Routes  list[routeFile] `yaml:"routes" jsonschema_description:"Paths that are answered in another way. The first match wins."`
+	place         `yaml:"-"`
+	_             struct{}        `later:"custom_domains brake stage ingest deliver cors access auth headers rate compress errors cache"`
+	Name          text            `yaml:"name" jsonschema_description:"What the site is called in logs and commands. Default: its first host."`
+	Hosts         list[text]      `yaml:"hosts" jsonschema_description:"Host names and IP addresses, without port. \"*.example.com\" is every name with one more label; an exact host wins."`
+	App           text            `yaml:"app" jsonschema_description:"The app for everything that no route matches. Without it that is 404."`
+	Capture       text            `yaml:"capture" jsonschema:"enum=failed,enum=all,enum=none" jsonschema_description:"Whose request bodies are kept: of failed requests, of all, of none. Default: failed."`
+	Certificate   certificateFile `yaml:"certificate" jsonschema_description:"The site's certificate and its key, PEM. Needed with listen.https, unless https_redirect is false."`
+	HTTPSRedirect toggle          `yaml:"https_redirect" jsonschema_description:"false: plain HTTP is served as it is. Default: true, it is sent to HTTPS (308)."`
+	Routes        list[routeFile] `yaml:"routes" jsonschema_description:"Paths that are answered in another way. The first match wins."`
+}
+
+type certificateFile struct {
+	place `yaml:"-"`
+	Cert  text `yaml:"cert" jsonschema_description:"A PEM file: the site's certificate first, then those that signed it."`
+	Key   text `yaml:"key" jsonschema_description:"A PEM file with the private key, not encrypted."`
 }
 
 type routeFile struct {

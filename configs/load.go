@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -22,6 +23,11 @@ type Options struct {
 	Sources []Source
 	// Env is the Config.Env that goes with Sources.
 	Env map[string]string
+	// NoCertificates leaves certificates and keys alone: for those who serve nothing,
+	// and may not be allowed to read the keys. With Sources they are never read.
+	NoCertificates bool
+	// Now is the clock that certificates are judged by; nil: time.Now.
+	Now func() time.Time
 }
 
 // Load reads and checks the configuration whose main file is path, with the
@@ -41,9 +47,14 @@ func Load(path string, o Options) (*Config, error) {
 	}
 	l := loader{
 		path: path,
+		bare: o.NoCertificates || len(o.Sources) > 0,
+		now:  time.Now,
 		live: len(o.Sources) > 0,
 		vars: &variables{getenv: o.Getenv, file: map[string]string{}, used: map[string]string{}},
 		ps:   new(problems),
+	}
+	if o.Now != nil {
+		l.now = o.Now
 	}
 	switch {
 	case l.live:
@@ -94,6 +105,8 @@ func Load(path string, o Options) (*Config, error) {
 type loader struct {
 	path    string // of the main file, absolute
 	live    bool   // Options.Sources were given: leave the disk alone
+	bare    bool   // certificates are not read
+	now     func() time.Time
 	vars    *variables
 	ps      *problems
 	sources []*source

@@ -34,9 +34,10 @@ func TestSchemaTypes(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	for path, want := range map[string]string{
-		"listen":                    "http",
+		"listen":                    "http https",
 		"apps.*":                    "idempotent timeouts upstreams",
-		"sites[]":                   "app capture hosts name routes",
+		"sites[]":                   "app capture certificate hosts https_redirect name routes",
+		"sites[].certificate":       "cert key",
 		"sites[].routes[]":          "app capture exact file files methods path redirect respond",
 		"sites[].routes[].redirect": "status to",
 		"limits":                    "body_timeout header_timeout idle_timeout max_body max_connections max_header",

@@ -91,7 +91,7 @@ func (e *Edge) adminConfig(w http.ResponseWriter, _ *http.Request) {
 func (e *Edge) adminStatus(w http.ResponseWriter, _ *http.Request) {
 	g := e.live.Load()
 	e.mu.Lock()
-	addrs := e.addresses()
+	plain, secure := e.addresses(false), e.addresses(true)
 	e.mu.Unlock()
 	writeJSON(w, struct {
 		PID         int       `json:"pid"`
@@ -99,8 +99,11 @@ func (e *Edge) adminStatus(w http.ResponseWriter, _ *http.Request) {
 		Generation  string    `json:"generation"`
 		Since       time.Time `json:"since"`
 		HTTP        []string  `json:"http"`
+		HTTPS       []string  `json:"https"`
 		Connections int       `json:"connections"`
-	}{os.Getpid(), g.cfg.Path, g.id, g.since, addrs, e.server.Connections()})
+		// Handshakes that failed since the start, by reason.
+		Handshakes map[string]uint64 `json:"failed_handshakes"`
+	}{os.Getpid(), g.cfg.Path, g.id, g.since, plain, secure, e.server.Connections(), e.shakes.snapshot()})
 }
 
 func writeJSON(w http.ResponseWriter, v any) {

@@ -74,7 +74,11 @@ func (f *flight) answerPlain(status int) {
 	x := f.x
 	text := strconv.AppendInt(nil, int64(status), 10)
 	text = append(text, ' ')
-	text = append(text, statusText(status)...)
+	if x.Malformed != nil && x.Malformed.Tell != "" {
+		text = append(text, x.Malformed.Tell...)
+	} else {
+		text = append(text, statusText(status)...)
+	}
 	text = append(text, '\n')
 	h := exchange.AnswerHead{Status: status, Fields: plainFields, Length: int64(len(text)),
 		NoBody: string(x.Method) == "HEAD"}

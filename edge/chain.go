@@ -97,6 +97,9 @@ func (f *flight) route() bool {
 	}
 	f.routed = f.decision.Site != nil
 	f.openCapture()
+	if f.routed && !f.secured() {
+		return false
+	}
 	switch f.decision.Verdict {
 	case routing.Served:
 	case routing.BadHost:

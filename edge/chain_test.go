@@ -69,11 +69,11 @@ func startEdge(t *testing.T, text string, wrap func(*accesslog.Store) Store) (e 
 		t.Fatal(err)
 	}
 	e = newEdge(zerolog.Nop(), wrap(store), store.NewIDs(), cfg)
-	opened, err := openListeners(nil, cfg.Listen.HTTP)
+	opened, err := openListeners(nil, listenAddresses(cfg))
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.startListeners(opened, cfg.Listen.HTTP)
+	e.startListeners(opened, listenAddresses(cfg))
 	t.Cleanup(func() {
 		e.closeListeners()
 		if err := e.server.Shutdown(t.Context()); err != nil && t.Context().Err() == nil {
@@ -86,7 +86,7 @@ func startEdge(t *testing.T, text string, wrap func(*accesslog.Store) Store) (e 
 			t.Error(err)
 		}
 	})
-	return e, e.addresses()[0], cfg.Data
+	return e, e.addresses(false)[0], cfg.Data
 }
 
 // ask sends raw bytes and returns a reader of what comes back.

@@ -3,6 +3,7 @@
 package edge
 
 import (
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/holdfast-edge/holdfast/accesslog"
 	"github.com/holdfast-edge/holdfast/configs"
 	"github.com/holdfast-edge/holdfast/edge/http1"
+	tlsgate "github.com/holdfast-edge/holdfast/tls"
 )
 
 // Store is where records go. *accesslog.Store is one.
@@ -37,6 +39,8 @@ type Edge struct {
 	agents *accesslog.UserAgents
 	live   atomic.Pointer[generation]
 	server http1.Server
+	tls    *tlsgate.Gate
+	shakes handshakeLog
 
 	mu          sync.Mutex // guards the listeners and reloads
 	listeners   map[string]*listener
@@ -46,9 +50,11 @@ type Edge struct {
 func newEdge(log zerolog.Logger, store Store, ids *accesslog.IDs, cfg *configs.Config) *Edge {
 	e := &Edge{log: log, store: store, ids: ids, agents: accesslog.NewUserAgents(),
 		listeners: make(map[string]*listener)}
-	e.live.Store(newGeneration(cfg, nil, e.marked))
+	e.tls = tlsgate.NewGate(e.certificate)
+	e.live.Store(newGeneration(cfg, nil, e.tls, e.marked))
 	e.server.Limits = func() http1.Limits { return e.live.Load().limits }
 	e.server.Handler = e.serve
+	e.server.Refused = func(remote netip.AddrPort, err error) { e.shakes.add(e.log, remote, err) }
 	e.server.Panicked = func(v any) { e.log.Error().Interface("panic", v).Msg("a bug: a connection was closed") }
 	return e
 }
@@ -62,11 +68,15 @@ func (e *Edge) marked(upstream string, cause error) {
 	e.log.Warn().Str("upstream", upstream).Err(cause).Msg("the upstream is down; what fails is recorded")
 }
 
-// sweep closes idle connections to apps whose time is up, until stop is closed.
+// sweep does what is due from time to time, until stop is closed: it closes idle
+// connections to apps whose time is up, and looks after certificates.
 func (e *Edge) sweep(stop <-chan struct{}) {
 	t := time.NewTicker(10 * time.Second)
 	defer t.Stop()
-	for {
+	// At once, because the files may have been read by another user: what cannot be
+	// read any more must be known before it has to be renewed.
+	e.watchCertificates(time.Now())
+	for certs := time.Now(); ; {
 		select {
 		case <-stop:
 			return
@@ -74,9 +84,16 @@ func (e *Edge) sweep(stop <-chan struct{}) {
 			for _, a := range e.live.Load().apps {
 				a.Sweep(now)
 			}
+			if now.Sub(certs) >= certificatePause {
+				certs = now
+				e.watchCertificates(now)
+			}
 		}
 	}
 }
+
+// certificatePause is how often certificate files are looked at.
+const certificatePause = time.Minute
 
 // failureLog bounds how often the same trouble is logged.
 type failureLog struct {

@@ -10,6 +10,7 @@ import (
 	"github.com/holdfast-edge/holdfast/edge/http1"
 	"github.com/holdfast-edge/holdfast/edge/upstream"
 	"github.com/holdfast-edge/holdfast/routing"
+	tlsgate "github.com/holdfast-edge/holdfast/tls"
 )
 
 // generation is one loaded configuration with all that was made from it. It does not
@@ -22,12 +23,16 @@ type generation struct {
 	apps   map[string]*upstream.App
 	local  map[*configs.Route]http.Handler
 	limits http1.Limits
+
+	certs        map[tlsgate.Files]*tlsgate.Certificate
+	redirectPort string // ":8443", "" for the usual one; set before the generation is live
 }
 
 // newGeneration makes a generation of a configuration. Apps that are the same as
-// in old, which may be nil, are taken over with their connections. marked is told of
-// upstreams that go down and come back.
-func newGeneration(cfg *configs.Config, old *generation, marked func(upstream string, cause error)) *generation {
+// in old, which may be nil, are taken over with their connections; certificates are
+// taken into use anew, as they were read now. marked is told of upstreams that go down
+// and come back.
+func newGeneration(cfg *configs.Config, old *generation, gate *tlsgate.Gate, marked func(upstream string, cause error)) *generation {
 	g := &generation{
 		cfg:   cfg,
 		id:    cfg.Generation(),
@@ -35,6 +40,7 @@ func newGeneration(cfg *configs.Config, old *generation, marked func(upstream st
 		table: cfg.Table(),
 		apps:  make(map[string]*upstream.App, len(cfg.Apps)),
 		local: make(map[*configs.Route]http.Handler),
+		certs: newCertificates(gate, cfg, time.Now()),
 		limits: http1.Limits{
 			HeaderTimeout: cfg.Limits.HeaderTimeout,
 			BodyTimeout:   cfg.Limits.BodyTimeout,

@@ -6,21 +6,52 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/holdfast-edge/holdfast/configs"
 )
+
+// address is what to listen on.
+type address struct {
+	addr   string // host:port
+	secure bool   // TLS
+}
+
+// listenAddresses are all that a configuration names.
+func listenAddresses(cfg *configs.Config) []address {
+	var addrs []address
+	for _, a := range cfg.Listen.HTTP {
+		addrs = append(addrs, address{a, false})
+	}
+	for _, a := range cfg.Listen.HTTPS {
+		addrs = append(addrs, address{a, true})
+	}
+	return addrs
+}
 
 // listener accepts connections on one address until it is closed.
 type listener struct {
-	ln   net.Listener
-	stop chan struct{}
-	done chan struct{} // closed when accept has returned
+	ln net.Listener
+	// secure: connections begin with TLS. A reload may change it, for those that come then.
+	secure atomic.Bool
+	stop   chan struct{}
+	done   chan struct{} // closed when accept has returned
 }
 
 // listenError explains why an address cannot be had.
 type listenError struct {
-	addr string
-	err  error
+	address
+	err error
+}
+
+// key is the one of the configuration that names the address.
+func (e *listenError) key() string {
+	if e.secure {
+		return "listen.https"
+	}
+	return "listen.http"
 }
 
 func (e *listenError) Error() string { return fmt.Sprintf("cannot listen on %s: %v", e.addr, e.err) }
@@ -32,13 +63,13 @@ func (e *listenError) Hint() string {
 	_, port, _ := net.SplitHostPort(e.addr)
 	switch {
 	case errors.Is(e.err, syscall.EADDRINUSE):
-		return fmt.Sprintf("another process has port %s (ss -ltnp 'sport = :%s' shows which): stop it, or change listen.http", port, port)
+		return fmt.Sprintf("another process has port %s (ss -ltnp 'sport = :%s' shows which): stop it, or change %s", port, port, e.key())
 	case errors.Is(e.err, syscall.EACCES):
 		return fmt.Sprintf("ports below 1024 need a privilege: run it by systemd with AmbientCapabilities=CAP_NET_BIND_SERVICE, or `setcap cap_net_bind_service=+ep %s`, or listen on a higher port", executable())
 	case errors.Is(e.err, syscall.EADDRNOTAVAIL):
 		return "this machine does not have that address (ip addr shows which it has)"
 	}
-	return "check listen.http in the configuration"
+	return "check " + e.key() + " in the configuration"
 }
 
 func executable() string {
@@ -50,9 +81,10 @@ func executable() string {
 
 // openListeners opens the addresses that are not in have. On an error, what it
 // had opened is closed again.
-func openListeners(have map[string]*listener, addrs []string) (map[string]*listener, error) {
+func openListeners(have map[string]*listener, addrs []address) (map[string]*listener, error) {
 	opened := make(map[string]*listener)
-	for _, addr := range addrs {
+	for _, a := range addrs {
+		addr := a.addr
 		if have[addr] != nil || opened[addr] != nil {
 			continue
 		}
@@ -65,11 +97,21 @@ func openListeners(have map[string]*listener, addrs []string) (map[string]*liste
 			for _, l := range opened {
 				_ = l.ln.Close()
 			}
-			return nil, &listenError{addr, unwrapOp(err)}
+			return nil, &listenError{a, unwrapOp(err)}
 		}
 		opened[addr] = &listener{ln: ln, stop: make(chan struct{}), done: make(chan struct{})}
 	}
 	return opened, nil
+}
+
+// boundTo is the address that a listener for addr has, nil if there is none.
+func boundTo(addr string, sets ...map[string]*listener) net.Addr {
+	for _, set := range sets {
+		if l := set[addr]; l != nil {
+			return l.ln.Addr()
+		}
+	}
+	return nil
 }
 
 // unwrapOp takes the address, which is said already, out of a listen error.
@@ -83,10 +125,15 @@ func unwrapOp(err error) error {
 
 // startListeners begins to accept on the opened listeners and closes those whose
 // address is not wanted any more. Their connections stay.
-func (e *Edge) startListeners(opened map[string]*listener, addrs []string) {
+func (e *Edge) startListeners(opened map[string]*listener, addrs []address) {
 	wanted := make(map[string]bool, len(addrs))
 	for _, a := range addrs {
-		wanted[a] = true
+		wanted[a.addr] = true
+		for _, l := range []*listener{opened[a.addr], e.listeners[a.addr]} {
+			if l != nil {
+				l.secure.Store(a.secure)
+			}
+		}
 	}
 	for addr, l := range e.listeners {
 		if !wanted[addr] {
@@ -131,6 +178,9 @@ func (e *Edge) accept(l *listener) {
 			continue
 		}
 		pause = 0
+		if l.secure.Load() {
+			nc = e.tls.Server(nc)
+		}
 		for !e.server.Start(nc, e.live.Load().cfg.Limits.MaxConnections) {
 			select {
 			case <-e.server.Ended():

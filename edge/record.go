@@ -111,6 +111,9 @@ func (f *flight) fillRecord() {
 	r.App, r.Upstream = f.decision.App, f.upstream
 	r.Client = f.client.addr
 	r.Proto, r.Method, r.Host, r.URI = x.Proto, x.Method, x.Host, x.Target
+	if x.TLS != nil {
+		r.TLSServerName, r.TLSVersion = x.TLS.ServerName, x.TLS.Version
+	}
 	r.Headers = f.headers[:0]
 	for i := range x.Fields {
 		field := &x.Fields[i]

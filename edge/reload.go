@@ -53,20 +53,22 @@ func (e *Edge) swap(cfg *configs.Config) error {
 	if cfg.Admin != old.cfg.Admin {
 		return fmt.Errorf("`admin` changed from %s to %s: that needs a restart", old.cfg.Admin, cfg.Admin)
 	}
-	g := newGeneration(cfg, old, e.marked)
+	g := newGeneration(cfg, old, e.tls, e.marked)
 	if g.id == old.id {
 		g.since = old.since
 	}
-	opened, err := openListeners(e.listeners, cfg.Listen.HTTP)
+	addrs := listenAddresses(cfg)
+	opened, err := openListeners(e.listeners, addrs)
 	if err != nil {
 		return e.explainListen(err)
 	}
+	g.redirectPort = redirectPort(cfg, func(addr string) net.Addr { return boundTo(addr, opened, e.listeners) })
 	e.live.Store(g)
 	e.gate.set(cfg.Diagnostics.Level)
-	e.startListeners(opened, cfg.Listen.HTTP)
+	e.startListeners(opened, addrs)
 	old.retire(g)
-	e.log.Info().Str("generation", g.id).Str("was", old.id).Int("sites", len(cfg.Sites)).Strs("http", e.addresses()).
-		Msg("reloaded")
+	e.log.Info().Str("generation", g.id).Str("was", old.id).Int("sites", len(cfg.Sites)).Strs("http", e.addresses(false)).
+		Strs("https", e.addresses(true)).Msg("reloaded")
 	return nil
 }
 

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -58,7 +60,8 @@ func Run(ctx context.Context, o Options) error {
 	}
 	files := raiseFileLimit()
 
-	opened, err := openListeners(nil, cfg.Listen.HTTP)
+	addrs := listenAddresses(cfg)
+	opened, err := openListeners(nil, addrs)
 	if err != nil {
 		// With the same file started twice both are taken; this says more.
 		if held := (*durable.LockedError)(nil); errors.As(durable.Held(filepath.Join(cfg.Data, "lock")), &held) {
@@ -79,10 +82,11 @@ func Run(ctx context.Context, o Options) error {
 	swept := make(chan struct{})
 	go func() { defer close(swept); e.sweep(stop) }()
 	e.mu.Lock()
-	e.startListeners(opened, cfg.Listen.HTTP)
+	e.live.Load().redirectPort = redirectPort(cfg, func(addr string) net.Addr { return boundTo(addr, opened) })
+	e.startListeners(opened, addrs)
 	e.mu.Unlock()
-	log.Info().Str("config", cfg.Path).Str("generation", e.live.Load().id).Strs("http", e.addresses()).
-		Int("sites", len(cfg.Sites)).Str("data", cfg.Data).Uint64("files", files).Str("version", o.Version).
+	log.Info().Str("config", cfg.Path).Str("generation", e.live.Load().id).Strs("http", e.addresses(false)).
+		Strs("https", e.addresses(true)).Int("sites", len(cfg.Sites)).Str("data", cfg.Data).Uint64("files", files).Str("version", o.Version).
 		Int("pid", os.Getpid()).Msg("ready")
 	notify(daemon.SdNotifyReady)
 
@@ -162,12 +166,16 @@ func (e *Edge) handleSignals(ctx context.Context, hups, stops <-chan os.Signal, 
 // notify tells systemd, if it wants to know; elsewhere it does nothing.
 func notify(state string) { _, _ = daemon.SdNotify(false, state) }
 
-// addresses are those the edge accepts on, with the ports the kernel chose.
-func (e *Edge) addresses() []string {
-	var addrs []string
+// addresses are those the edge accepts on, with TLS or without, with the ports the
+// kernel chose.
+func (e *Edge) addresses(secure bool) []string {
+	addrs := []string{}
 	for _, l := range e.listeners {
-		addrs = append(addrs, l.ln.Addr().String())
+		if l.secure.Load() == secure {
+			addrs = append(addrs, l.ln.Addr().String())
+		}
 	}
+	slices.Sort(addrs)
 	return addrs
 }
 

@@ -17,9 +17,10 @@ func Today(cfg *configs.Config, e *accesslog.Entry) routing.Decision {
 	if e.Outcome != accesslog.SNIMismatch || d.Verdict != routing.Served || e.Request.TLS == nil {
 		return d
 	}
-	// The name of the connection must belong to the same site, today as then.
+	// The name of the connection must belong to the same site, or one with the same
+	// certificate, today as then.
 	sni := table.Resolve([]byte(e.Request.TLS.ServerName), []byte(e.Request.Method), []byte(e.Request.URI))
-	if sni.Site != d.Site {
+	if sni.Site != d.Site && !cfg.Covers(e.Request.TLS.ServerName, d.Site.Data.(*configs.Site)) {
 		return routing.Decision{Match: d.Match, Site: d.Site, Reason: "the TLS name and the host belong to different sites"}
 	}
 	return d

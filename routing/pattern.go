@@ -17,6 +17,11 @@ type Pattern struct {
 // Wildcard tells whether the pattern begins with "*.".
 func (p Pattern) Wildcard() bool { return p.wildcard }
 
+// IP tells whether the pattern is an IP address.
+func (p Pattern) IP() bool {
+	return strings.HasPrefix(p.host.name, "[") || isIPv4([]byte(p.host.name))
+}
+
 // String is the pattern in canonical form; "" for the zero value.
 func (p Pattern) String() string {
 	if p.wildcard {

@@ -21,9 +21,17 @@ func Find(flag string) (string, error) {
 	return path, err
 }
 
-// Load reads the file at path. Its errors are as Wrap makes them.
+// Load reads the file at path, and the certificates it names. Its errors are as Wrap
+// makes them.
 func Load(path string) (*configs.Config, error) {
 	cfg, err := configs.Load(path, configs.Options{Getenv: os.LookupEnv})
+	return cfg, Wrap(path, err)
+}
+
+// asked reads the file for somebody who only asks what it says: the keys of its
+// certificates may be for others.
+func asked(path string) (*configs.Config, error) {
+	cfg, err := configs.Load(path, configs.Options{Getenv: os.LookupEnv, NoCertificates: true})
 	return cfg, Wrap(path, err)
 }
 

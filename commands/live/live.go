@@ -92,7 +92,7 @@ func Config(ctx context.Context, path string, from From) (*configs.Config, Origi
 	default:
 		return nil, Origin{}, fmt.Errorf("the configuration can come from %q or %q, not from %q", Live, File, from)
 	}
-	cfg, loadErr := Load(path)
+	cfg, loadErr := asked(path)
 	if from == File {
 		return fromFile(cfg, path, "", loadErr)
 	}

@@ -18,6 +18,7 @@ type Exchange struct {
 	Arrival time.Time      // when the first byte of the head was seen
 	Proto   string         // "HTTP/1.1", "HTTP/1.0"; "" when it could not be read
 	Scheme  string         // "http" or "https": how the client reached the edge
+	TLS     *TLS           // the connection's session; nil without TLS
 	Remote  netip.AddrPort // the peer of the connection
 
 	Head   []byte  // the head as it arrived, request line to blank line
@@ -50,6 +51,13 @@ type Exchange struct {
 type Malformed struct {
 	Status int    // the status of the refusal, 400 to 505
 	Reason string // one sentence for the record, no data of the request in it
+	Tell   string // what the client is told; "": the name of the status
+}
+
+// TLS is what is known of the TLS session of a connection.
+type TLS struct {
+	ServerName string // what the client asked for, as it sent it; never empty
+	Version    string // "1.3"
 }
 
 func (m *Malformed) Error() string { return m.Reason }

@@ -179,6 +179,9 @@ func (a *answer) Write(p []byte) (int, error) {
 		}
 		return len(p), nil
 	}
+	if a.c.secure != nil {
+		return len(p), a.wrote(a.writeSecure(p))
+	}
 	a.vecMem[0], a.vecMem[1] = a.queued, p
 	a.vec = a.vecMem[:2]
 	if a.chunked {
@@ -258,6 +261,9 @@ func (a *answer) Sent() int64 { return a.sent }
 
 // Gone implements exchange.Responder.
 func (a *answer) Gone() bool {
+	if a.c.secure != nil {
+		return a.c.secure.gone()
+	}
 	if a.c.raw == nil {
 		return false
 	}

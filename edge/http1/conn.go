@@ -27,7 +27,8 @@ const (
 type conn struct {
 	server *Server
 	nc     net.Conn
-	raw    syscall.RawConn // nil where the connection has no descriptor
+	raw    syscall.RawConn // nil where the connection has no descriptor, or TLS is on it
+	secure *secure         // nil where TLS is not on it
 	limits Limits
 
 	in   Buffer
@@ -71,6 +72,9 @@ func newConn(s *Server, nc net.Conn) *conn {
 		done, c.awaited = c.in.tryFill(fd)
 		return done
 	}
+	if s, ok := nc.(Secured); ok {
+		c.secure = newSecure(s)
+	}
 	c.x.Scheme = "http"
 	if a, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.x.Remote = netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
@@ -87,6 +91,9 @@ func (c *conn) serve() {
 		}
 	}()
 	defer c.release()
+	if c.secure != nil && !c.shake() {
+		return
+	}
 	for c.next() {
 		c.server.Handler(&c.x)
 		if !c.finish() {
@@ -101,7 +108,7 @@ func (c *conn) serve() {
 func (c *conn) next() bool {
 	c.limits = c.server.Limits()
 	c.req.Reset()
-	c.x = exchange.Exchange{Scheme: c.x.Scheme, Remote: c.x.Remote, Body: &c.body, Answer: &c.out}
+	c.x = exchange.Exchange{Scheme: c.x.Scheme, TLS: c.x.TLS, Remote: c.x.Remote, Body: &c.body, Answer: &c.out}
 	c.out.reset()
 	c.body.reset()
 
@@ -126,6 +133,8 @@ func (c *conn) next() bool {
 			return c.malformed(errLongTarget, c.limits.MaxHeader)
 		case n > c.limits.MaxHeader:
 			return c.malformed(errHeadTooLarge, c.limits.MaxHeader)
+		case n > 0 && c.secure != nil && c.x.TLS == nil:
+			return c.malformed(errPlain, n)
 		case n > 0:
 			c.fill(n)
 			return true
@@ -188,6 +197,9 @@ func (c *conn) trim() {
 // fillIdle reads the first bytes of a request. Where it can, it holds no buffer
 // while it waits: ten thousand idle connections are common.
 func (c *conn) fillIdle() error {
+	if c.secure != nil {
+		return c.secure.fillIdle(&c.in)
+	}
 	if c.raw == nil || !canTryFill {
 		return c.in.Fill()
 	}
@@ -264,6 +276,7 @@ func (c *conn) close() {
 	}
 	linger := c.x.Malformed != nil || !c.body.ended.Load() || len(c.in.Unread()) > 0
 	if c.out.broken || !c.out.used || !linger {
+		c.sayEnd()
 		_ = c.nc.Close()
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,6 +31,8 @@ type Server struct {
 	Handler func(*exchange.Exchange)
 	// Panicked is told of a panic in Handler. The connection is closed.
 	Panicked func(v any)
+	// Refused is told of a handshake that failed (Secured). The connection is closed.
+	Refused func(remote netip.AddrPort, err error)
 
 	mu       sync.Mutex
 	conns    map[*conn]struct{}

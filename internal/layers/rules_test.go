@@ -30,7 +30,7 @@ var rooms = []room{
 	{"commands/query", []string{"accesslog", "configs", "routing", "internal/..."}, "the filters that commands share"},
 	{"commands/owner", nil, "it only changes the user"},
 
-	{"edge", []string{"edge/exchange", "edge/http1", "edge/upstream", "configs", "routing", "accesslog", "internal/..."},
+	{"edge", []string{"edge/exchange", "edge/http1", "edge/upstream", "configs", "routing", "tls", "tls/tlstest", "accesslog", "internal/..."},
 		"the edge is the composition of the data plane; replaying is another program's work"},
 	{"edge/resend", []string{"edge/upstream", "edge/http1", "edge/exchange", "replay", "accesslog", "configs", "internal/..."},
 		"it is replay's sender, made of the data plane; the serving edge has no part in it"},
@@ -42,9 +42,9 @@ var rooms = []room{
 
 	{"replay", []string{"configs", "routing", "accesslog", "internal/..."},
 		"replay never imports edge: it says what it needs (Sender) and a command hands it in"},
-	{"configs", []string{"routing", "internal/..."}, "the configuration becomes values; it starts nothing"},
+	{"configs", []string{"routing", "tls", "tls/tlstest", "internal/..."}, "the configuration becomes values; it starts nothing"},
 	{"routing", nil, "routing is pure: bytes in, a decision out"},
-	{"tls", []string{"internal/..."}, "names in, certificates out: routing, tls and accesslog meet through plain values only"},
+	{"tls", []string{"tls/tlstest", "internal/..."}, "names in, certificates out: routing, tls and accesslog meet through plain values only"},
 	{"tls/tlstest", nil, "it makes certificates for tests of every room"},
 	{"accesslog", []string{"internal/..."}, "routing, tls and accesslog meet through plain values only"},
 	{"internal/terminal", []string{"internal/terminal/ptytest"}, "helpers stand alone"},
