@@ -3,6 +3,7 @@ package tlsgate
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 )
 
@@ -44,13 +45,14 @@ func (e *RefusedError) Error() string {
 // its own language: Session then returns nothing, and the connection is a plain one.
 func (c *Conn) Handshake() error {
 	err := c.tls.HandshakeContext(context.Background())
+	var header tls.RecordHeaderError
 	switch {
 	case err == nil:
 		c.version = versionName(c.tls.ConnectionState().Version)
 		return nil
 	case c.refused:
 		return &RefusedError{c.name}
-	case len(c.first) > 0 && c.first[0] >= 'A' && c.first[0] <= 'Z': // a method
+	case errors.As(err, &header) && len(c.first) > 0 && c.first[0] >= 'A' && c.first[0] <= 'Z': // a method
 		c.plain = true
 		return nil
 	}
@@ -116,11 +118,9 @@ const recordHandshake = 22 // RFC 8446, section 5.1
 
 func (w *wire) Read(p []byte) (int, error) {
 	n, err := w.Conn.Read(p)
-	if !w.begun && n > 0 {
-		w.begun = true
-		if p[0] != recordHandshake {
-			w.first = append([]byte(nil), p[:n]...)
-		}
+	if n > 0 && (!w.begun && p[0] != recordHandshake || len(w.first) > 0) {
+		w.first = append(w.first, p[:n]...) // crypto/tls gives up after the first five
 	}
+	w.begun = w.begun || n > 0
 	return n, err
 }
