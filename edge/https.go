@@ -79,6 +79,7 @@ func (f *flight) secured() bool {
 		if string(x.Host) == x.TLS.ServerName || f.gen.cfg.Covers(x.TLS.ServerName, site) {
 			return true
 		}
+		f.decision.Route, f.decision.App = nil, ""
 		f.refuse(421, accesslog.SNIMismatch, "the connection was opened for another site")
 		return false
 	}

@@ -159,7 +159,7 @@ func (e *Edge) Start() {
 			e.t.Logf("log of the edge:\n%s", e.Log())
 		}
 	})
-	e.WaitLog(from, "ready", 20*time.Second)
+	e.WaitLog(from, `"message":"ready"`, 20*time.Second) // "already in use" has it too
 }
 
 // WaitLog waits until the log, from an offset on, has the text.
