@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"net"
 	"strings"
 
 	"github.com/holdfast-edge/holdfast/routing"
@@ -12,6 +13,26 @@ type Certificate struct {
 	Files  tlsgate.Files // absolute
 	Pair   *tlsgate.Pair // as it was read; nil if Options said not to
 	Origin routing.Origin
+}
+
+// RedirectPort is the port that plain HTTP is sent to: 443 if the edge listens there,
+// else the first of listen.https, as port says of its address ("" if it knows nothing
+// better than the file). It is ":8443", or "" for 443 and without listen.https.
+func (l *Listen) RedirectPort(port func(addr string) string) string {
+	first := ""
+	for _, addr := range l.HTTPS {
+		p := port(addr)
+		if p == "" {
+			_, p, _ = net.SplitHostPort(addr)
+		}
+		if p == "443" {
+			return ""
+		}
+		if first == "" {
+			first = ":" + p
+		}
+	}
+	return first
 }
 
 // Secured is the site that a server name of a handshake gets the certificate of: one

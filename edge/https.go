@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"net"
-	"slices"
-	"strconv"
 	"time"
 
 	"github.com/holdfast-edge/holdfast/accesslog"
@@ -49,23 +46,6 @@ func newCertificates(gate *tlsgate.Gate, cfg *configs.Config, now time.Time) map
 		certs[f] = gate.Certificate(p, hosts[f], now)
 	}
 	return certs
-}
-
-// redirectPort is the port that plain HTTP is sent to: 443 if the edge listens there,
-// else the first that is configured. open has the listeners.
-func redirectPort(cfg *configs.Config, open func(addr string) net.Addr) string {
-	var ports []string
-	for _, addr := range cfg.Listen.HTTPS {
-		_, port, _ := net.SplitHostPort(addr)
-		if a, ok := open(addr).(*net.TCPAddr); ok { // port 0 is another one by now
-			port = strconv.Itoa(a.Port)
-		}
-		ports = append(ports, port)
-	}
-	if len(ports) == 0 || slices.Contains(ports, "443") {
-		return ""
-	}
-	return ":" + ports[0]
 }
 
 // secured checks what TLS has to do with the request whose site is known. It answers

@@ -104,14 +104,16 @@ func openListeners(have map[string]*listener, addrs []address) (map[string]*list
 	return opened, nil
 }
 
-// boundTo is the address that a listener for addr has, nil if there is none.
-func boundTo(addr string, sets ...map[string]*listener) net.Addr {
+// boundPort is the port that the listener for addr has: the kernel chose it if the
+// configuration says 0. It is "" if there is no listener.
+func boundPort(addr string, sets ...map[string]*listener) string {
 	for _, set := range sets {
 		if l := set[addr]; l != nil {
-			return l.ln.Addr()
+			_, port, _ := net.SplitHostPort(l.ln.Addr().String())
+			return port
 		}
 	}
-	return nil
+	return ""
 }
 
 // unwrapOp takes the address, which is said already, out of a listen error.

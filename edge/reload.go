@@ -62,7 +62,7 @@ func (e *Edge) swap(cfg *configs.Config) error {
 	if err != nil {
 		return e.explainListen(err)
 	}
-	g.redirectPort = redirectPort(cfg, func(addr string) net.Addr { return boundTo(addr, opened, e.listeners) })
+	g.redirectPort = cfg.Listen.RedirectPort(func(addr string) string { return boundPort(addr, opened, e.listeners) })
 	e.live.Store(g)
 	e.gate.set(cfg.Diagnostics.Level)
 	e.startListeners(opened, addrs)

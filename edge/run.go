@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -82,7 +81,7 @@ func Run(ctx context.Context, o Options) error {
 	swept := make(chan struct{})
 	go func() { defer close(swept); e.sweep(stop) }()
 	e.mu.Lock()
-	e.live.Load().redirectPort = redirectPort(cfg, func(addr string) net.Addr { return boundTo(addr, opened) })
+	e.live.Load().redirectPort = cfg.Listen.RedirectPort(func(addr string) string { return boundPort(addr, opened) })
 	e.startListeners(opened, addrs)
 	e.mu.Unlock()
 	log.Info().Str("config", cfg.Path).Str("generation", e.live.Load().id).Strs("http", e.addresses(false)).

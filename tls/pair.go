@@ -88,6 +88,20 @@ func Load(f Files) (*Pair, error) {
 	return p, nil
 }
 
+// ReadLeaf reads the first certificate of a file, for those who only want to tell what
+// is in it. Its errors are *FileError.
+func ReadLeaf(path string) (*x509.Certificate, error) {
+	text, _, err := readFile(path)
+	if err != nil {
+		return nil, fileError(err, false)
+	}
+	chain, bad := parseChain(text)
+	if bad != nil {
+		return nil, bad
+	}
+	return chain[0], nil
+}
+
 // readFile reads a small regular file.
 func readFile(path string) ([]byte, fs.FileInfo, error) {
 	// Opening a named pipe would wait for its writer, so the type is asked before,

@@ -1,6 +1,7 @@
 package edgecmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,9 +16,10 @@ import (
 
 // explainCmd is `edge explain`.
 type explainCmd struct {
-	URL    string `arg:"" optional:"" help:"What a client would ask for: http://queue.example.com/event, or without the scheme."`
-	Method string `default:"GET" help:"The request's method."`
-	ID     string `name:"id" placeholder:"ID" help:"Explain a recorded request instead: then, and today. Its beginning is enough."`
+	URL    string  `arg:"" optional:"" help:"What a client would ask for: http://queue.example.com/event, or without the scheme."`
+	Method string  `default:"GET" help:"The request's method."`
+	SNI    *string `name:"sni" placeholder:"NAME" help:"The name in the TLS handshake, if it is another than the URL's host; empty for none."`
+	ID     string  `name:"id" placeholder:"ID" help:"Explain a recorded request instead: then, and today. Its beginning is enough."`
 }
 
 // exitRefused is explain's exit code for a request that is not served.
@@ -40,51 +42,90 @@ func (c *explainCmd) Run(ui *terminal.UI, config configFlag) error {
 	if c.ID != "" {
 		return c.record(ui, cfg)
 	}
-	authority, target, err := splitURL(c.URL)
+	q, err := splitURL(c.URL)
 	if err != nil {
 		return terminal.WithHint(err, "edge explain http://queue.example.com/event")
 	}
-	return explain(ui, cfg, c.Method, authority, target)
+	q.method, q.name = c.Method, serverName(q.authority)
+	if q.scheme == "" { // what a client ends up with
+		q.scheme = "http"
+		if c.SNI != nil || cfg.Secured(q.name) != nil {
+			q.scheme = "https"
+		}
+	}
+	if c.SNI != nil {
+		if q.scheme != "https" {
+			return terminal.WithHint(errors.New("--sni is part of a TLS handshake, and the URL begins with http://"), "write https://")
+		}
+		q.name, q.sni = *c.SNI, true
+	}
+	return explain(ui, cfg, q)
+}
+
+// asked is the request that is to be explained.
+type asked struct {
+	scheme            string // http, https or, as it was typed, ""
+	name              string // in the handshake; "" for none
+	sni               bool   // name was given, and is not just the host
+	method            string
+	authority, target string
 }
 
 // splitURL takes a URL apart without changing a byte of its target: explain must
 // judge what a client sends, not a cleaned-up form of it.
-func splitURL(url string) (authority, target string, err error) {
+func splitURL(url string) (q asked, err error) {
 	rest := url
 	if scheme, after, ok := strings.Cut(url, "://"); ok {
-		if s := strings.ToLower(scheme); s != "http" && s != "https" {
-			return "", "", fmt.Errorf("%q is not an http URL", url)
+		if q.scheme = strings.ToLower(scheme); q.scheme != "http" && q.scheme != "https" {
+			return asked{}, fmt.Errorf("%q is not an http URL", url)
 		}
 		rest = after
 	}
 	rest, _, _ = strings.Cut(rest, "#") // a client keeps the fragment to itself
-	authority, target = rest, "/"
+	q.authority, q.target = rest, "/"
 	if i := strings.IndexAny(rest, "/?"); i >= 0 {
-		authority, target = rest[:i], rest[i:]
-		if target[0] == '?' {
-			target = "/" + target
+		q.authority, q.target = rest[:i], rest[i:]
+		if q.target[0] == '?' {
+			q.target = "/" + q.target
 		}
 	}
-	if strings.Contains(authority, "@") {
-		return "", "", fmt.Errorf("%q holds a user name: a client does not send that in the Host field", url)
+	if strings.Contains(q.authority, "@") {
+		return asked{}, fmt.Errorf("%q holds a user name: a client does not send that in the Host field", url)
 	}
-	if authority == "" {
-		return "", "", fmt.Errorf("%q names no host", url)
+	if q.authority == "" {
+		return asked{}, fmt.Errorf("%q names no host", url)
 	}
-	return authority, target, nil
+	return q, nil
 }
 
 // explain prints the decision and how it came about.
-func explain(ui *terminal.UI, cfg *configs.Config, method, authority, target string) error {
+func explain(ui *terminal.UI, cfg *configs.Config, q asked) error {
 	table := cfg.Table()
-	d := table.Resolve([]byte(authority), []byte(method), []byte(target))
-	served := d.Verdict == routing.Served
+	authority, method, target := []byte(q.authority), []byte(q.method), []byte(q.target)
+	d := table.Resolve(authority, method, target)
+	served, answer := d.Verdict == routing.Served, answerOf(cfg, d)
+	first := inClear(cfg, d, q.authority, q.target)
+	if q.scheme == "https" {
+		first = handshake(cfg, q, d)
+	}
+	steps := table.Explain(authority, method, target)
+	if first.answer != "" {
+		answer, served = first.answer, !first.refused
+		d.Route, d.App, steps = nil, "", nil
+		if first.refused && !strings.Contains(answer, "421") {
+			d.Site = nil // it does not get that far
+		}
+	}
+	steps = append(first.steps, steps...)
 	color := terminal.Green
 	if !served {
 		color = terminal.Red
 	}
-	ui.Printf("request   %s\n", terminal.Clean(method+" http://"+authority+target))
-	ui.Printf("answer    %s\n\n", ui.Paint(color, terminal.Clean(answerOf(cfg, d))))
+	ui.Printf("request   %s\n", terminal.Clean(q.method+" "+q.scheme+"://"+q.authority+q.target))
+	if q.scheme == "https" && q.name != serverName(q.authority) {
+		ui.Printf("sni       %s\n", terminal.Clean(cmp.Or(q.name, "none")))
+	}
+	ui.Printf("answer    %s\n\n", ui.Paint(color, terminal.Clean(answer)))
 
 	t := ui.Table()
 	if d.Site != nil {
@@ -105,11 +146,11 @@ func explain(ui *terminal.UI, cfg *configs.Config, method, authority, target str
 		}
 		ui.Printf("\n")
 	}
-	steps := ui.Table()
-	for _, s := range table.Explain([]byte(authority), []byte(method), []byte(target)) {
-		steps.Row(s.Origin.String(), s.Text)
+	lines := ui.Table()
+	for _, s := range steps {
+		lines.Row(s.Origin.String(), s.Text)
 	}
-	if err := steps.Flush(); err != nil {
+	if err := lines.Flush(); err != nil {
 		return err
 	}
 	if !served {

@@ -24,6 +24,7 @@ type hostLine struct {
 	Match  string      `json:"match"` // exact or wildcard
 	Site   string      `json:"site"`
 	Origin string      `json:"origin"` // file:line
+	TLS    *tlsLine    `json:"tls,omitempty"`
 	Routes []routeLine `json:"routes"`
 }
 
@@ -60,19 +61,27 @@ func (c *hostsCmd) Run(ui *terminal.UI, config configFlag) error {
 		}
 		return nil
 	}
-	t := ui.Table("HOST", "MATCH", "SITE", "PATH", "GOES TO", "UPSTREAMS", "LINE")
+	secure := len(cfg.Listen.HTTPS) > 0
+	row := func(host, match, site, tls string, rest ...string) []string {
+		cells := []string{host, match, site}
+		if secure { // else nobody has it, and nobody needs the column
+			cells = append(cells, tls)
+		}
+		return append(cells, rest...)
+	}
+	t := ui.Table(row("HOST", "MATCH", "SITE", "TLS", "PATH", "GOES TO", "UPSTREAMS", "LINE")...)
 	for _, l := range lines {
-		host, match, site := l.Host, l.Match, l.Site
+		host, match, site, tls := l.Host, l.Match, l.Site, l.TLS.describe(time.Now())
 		for _, r := range l.Routes {
 			path := routeName(r.Path, r.Exact, r.Methods)
 			if r.Path == "" {
 				path = "*"
 			}
-			t.Row(host, match, site, path, r.Answer, strings.Join(r.Upstreams, " "), r.Origin)
-			host, match, site = "", "", "" // said once
+			t.Row(row(host, match, site, tls, path, r.Answer, strings.Join(r.Upstreams, " "), r.Origin)...)
+			host, match, site, tls = "", "", "", "" // said once
 		}
 	}
-	t.Row("any other", "none", "", "", unmatchedText(cfg), "", "")
+	t.Row(row("any other", "none", "", "", "", unmatchedText(cfg), "", "")...)
 	return t.Flush()
 }
 
@@ -95,7 +104,7 @@ func hostLines(cfg *configs.Config) []hostLine {
 				match = "wildcard"
 			}
 			lines = append(lines, hostLine{
-				Host: h.Pattern.String(), Match: match, Site: s.Name, Origin: h.Origin.String(), Routes: routeLines(cfg, s),
+				Host: h.Pattern.String(), Match: match, Site: s.Name, Origin: h.Origin.String(), TLS: tlsOf(s), Routes: routeLines(cfg, s),
 			})
 		}
 	}

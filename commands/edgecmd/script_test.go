@@ -32,6 +32,8 @@ func TestScripts(t *testing.T) {
 			"ask":      cmdAsk,
 			"freeport": cmdFreeport,
 			"await":    cmdAwait,
+
+			"certificate": cmdCertificate,
 		},
 	})
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/holdfast-edge/holdfast/accesslog"
+	"github.com/holdfast-edge/holdfast/tls/tlstest"
 )
 
 // cmdExits runs a program and checks its exit code: exits CODE PROGRAM ARGS...
@@ -68,6 +69,18 @@ func cmdFreeport(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Setenv(args[0], l.Addr().String())
 	ts.Check(l.Close())
+}
+
+// cmdCertificate makes a certificate, NAME.pem and NAME.key: certificate NAME HOST...
+func cmdCertificate(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: certificate NAME HOST...")
+	}
+	ca, err := tlstest.NewAuthority()
+	ts.Check(err)
+	pair, err := ca.Issue(args[1:]...)
+	ts.Check(err)
+	ts.Check(pair.Write(ts.MkAbs(args[0]+".pem"), ts.MkAbs(args[0]+".key")))
 }
 
 // cmdAwait waits up to ten seconds until a file holds a text: await FILE TEXT.

@@ -2,9 +2,12 @@ package edgecmd
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/holdfast-edge/holdfast/commands/live"
+	"github.com/holdfast-edge/holdfast/configs"
 	"github.com/holdfast-edge/holdfast/internal/terminal"
+	tlsgate "github.com/holdfast-edge/holdfast/tls"
 )
 
 // validateCmd is `edge validate`, and `edge -t`.
@@ -27,8 +30,8 @@ func (validateCmd) Run(ui *terminal.UI, config configFlag) error {
 	for _, s := range cfg.Sites {
 		hosts += len(s.Hosts)
 	}
-	ui.Printf("%s: %s: %s, %s, %s; generation %s\n", terminal.Clean(path), ui.Paint(terminal.Green, "valid"),
-		count(len(cfg.Sites), "site"), count(hosts, "host"), count(len(cfg.Apps), "app"), cfg.Generation())
+	ui.Printf("%s: %s: %s, %s, %s%s; generation %s\n", terminal.Clean(path), ui.Paint(terminal.Green, "valid"),
+		count(len(cfg.Sites), "site"), count(hosts, "host"), count(len(cfg.Apps), "app"), certificates(cfg), cfg.Generation())
 	return nil
 }
 
@@ -38,4 +41,29 @@ func count(n int, thing string) string {
 		return "1 " + thing
 	}
 	return fmt.Sprintf("%s %ss", terminal.Number(int64(n)), thing)
+}
+
+// certificates says how many there are and when the first one ends; "" without any.
+func certificates(cfg *configs.Config) string {
+	ends := make(map[tlsgate.Files]time.Time)
+	var first time.Time
+	for i := range cfg.Sites {
+		c := cfg.Sites[i].Certificate
+		if c == nil || c.Pair == nil {
+			continue
+		}
+		end := c.Pair.Leaf.NotAfter
+		ends[c.Files] = end
+		if first.IsZero() || end.Before(first) {
+			first = end
+		}
+	}
+	if len(ends) == 0 {
+		return ""
+	}
+	how := "valid until"
+	if len(ends) > 1 {
+		how = "the first ends on"
+	}
+	return fmt.Sprintf(", %s (%s %s)", count(len(ends), "certificate"), how, first.UTC().Format(time.DateOnly))
 }

@@ -21,7 +21,7 @@ var rooms = []room{
 	{"cmd/edge", []string{"commands/edgecmd"}, "main only calls; it decides nothing"},
 	{"cmd/replay", []string{"commands/replaycmd"}, "main only calls; it decides nothing"},
 
-	{"commands/edgecmd", []string{"commands/edgecmd/demo", "commands/live", "commands/owner", "commands/query", "edge", "edge/http1", "replay", "configs", "routing", "accesslog", "internal/..."},
+	{"commands/edgecmd", []string{"commands/edgecmd/demo", "commands/live", "commands/owner", "commands/query", "edge", "edge/http1", "replay", "configs", "routing", "tls", "tls/tlstest", "accesslog", "internal/..."},
 		"a command line is put together from everything below, never from another command line"},
 	{"commands/replaycmd", []string{"commands/live", "commands/owner", "commands/query", "edge/...", "replay", "configs", "routing", "accesslog", "internal/..."},
 		"a command line is put together from everything below, never from another command line"},
