@@ -1,12 +1,15 @@
 package configs
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/holdfast-edge/holdfast/tls/tlstest"
 )
 
 // The examples are loaded as they are: a user who copies the folder must get
@@ -64,9 +67,9 @@ func allKeys(t reflect.Type, seen map[reflect.Type]bool) []string {
 	return names
 }
 
-// TestDocumentation loads every YAML block of docs/configuration.md. A block
-// without `listen` is a part: what is missing is added. Every key has to be in
-// the page.
+// TestDocumentation loads every YAML block of docs/configuration.md and docs/tls.md. A
+// block without `listen` is a part: what is missing is added. Every key has to be in
+// the first page.
 func TestDocumentation(t *testing.T) {
 	page, err := os.ReadFile("../docs/configuration.md")
 	if err != nil {
@@ -80,6 +83,19 @@ func TestDocumentation(t *testing.T) {
 	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(page), -1)
 	if len(blocks) < 5 {
 		t.Fatalf("%d blocks", len(blocks))
+	}
+	tls, err := os.ReadFile("../docs/tls.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(tls), -1)
+	if len(more) == 0 {
+		t.Error("no blocks in docs/tls.md")
+	}
+	blocks = append(blocks, more...)
+	authority, err := tlstest.NewAuthority()
+	if err != nil {
+		t.Fatal(err)
 	}
 	for i, block := range blocks {
 		text := block[1]
@@ -103,6 +119,16 @@ func TestDocumentation(t *testing.T) {
 				t.Fatal(err)
 			}
 			if err := os.WriteFile(file, []byte(content), mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, name := range []string{"queue", "shop"} {
+			pair, err := authority.Issue(name+".example.com", "*."+name+".example.com")
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir := filepath.Join(filepath.Dir(path), "certs")
+			if err := errors.Join(os.MkdirAll(dir, 0o700), pair.Write(filepath.Join(dir, name+".pem"), filepath.Join(dir, name+".key"))); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -162,7 +162,7 @@ func parseChain(text []byte) ([]*x509.Certificate, *FileError) {
 		c, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
 			return nil, &FileError{Reason: fmt.Sprintf("cannot be parsed: certificate %d in it", len(chain)+1),
-				Hint: "openssl says of it: openssl x509 -noout -text -in FILE", Err: err}
+				Hint: "see what openssl says: openssl x509 -noout -text -in FILE", Err: err}
 		}
 		chain = append(chain, c)
 	}
