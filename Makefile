@@ -27,6 +27,7 @@ fuzz: ## every fuzz target for FUZZTIME each
 
 torture: ## the torture tests at the sizes their issues name; about fifteen minutes
 	HOLDFAST_TORTURE=full go test -count=1 -p 1 -timeout 180m -v ./accesslog ./replay ./integration_test/...
+	HOLDFAST_TLS=1 go test -count=1 -p 1 -timeout 60m -v ./integration_test/dataplane ./integration_test/desync
 
 install-tools: ## the programs the integration tests drive; needs root
 	.ci/tools install

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/holdfast-edge/holdfast/integration_test/edgetest"
 )
 
 // names joins the names of fields as they were written.
@@ -59,7 +61,7 @@ func TestHeaders(t *testing.T) {
 				"X-Forwarded-For X-Forwarded-Proto X-Forwarded-Host X-Request-Id Content-Length"; got != want {
 				t.Errorf("the app got the fields\n%s, want\n%s", got, want)
 			}
-			for name, want := range map[string]string{"Host": "Quick.Test:80", "X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "http",
+			for name, want := range map[string]string{"Host": "Quick.Test:80", "X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": edgetest.Scheme(),
 				"X-Forwarded-Host": "Quick.Test:80", "X-Request-Id": id, "X-Dup": "a, b, c", "X-Obs": "caf\xe9", "Cookie": `a=b; c="d"`} {
 				if got := r[0].get(name); got != want {
 					t.Errorf("the app got %s: %q, want %q", name, got, want)
@@ -71,7 +73,7 @@ func TestHeaders(t *testing.T) {
 			c.send(request("GET", "/chained", "quick.test", "X-Forwarded-For: 1.2.3.4, 127.0.0.1", "X-Forwarded-Proto: https", "X-Request-Id: mine"))
 			m := c.answer("GET")
 			r := s.app.requests("/chained")
-			if m.status() != 200 || len(r) != 1 || r[0].get("X-Forwarded-For") != "127.0.0.1" || r[0].get("X-Forwarded-Proto") != "http" ||
+			if m.status() != 200 || len(r) != 1 || r[0].get("X-Forwarded-For") != "127.0.0.1" || r[0].get("X-Forwarded-Proto") != edgetest.Scheme() ||
 				r[0].get("X-Request-Id") != m.get("X-Request-Id") {
 				t.Errorf("the app got %+v", r)
 			}

@@ -85,6 +85,7 @@ type Edge struct {
 	URL    string // http://host:port
 	Secure string // host:port for listen.https, where the text has TLSADDR
 
+	over *wrapper // not nil with HOLDFAST_TLS
 	t    testing.TB
 	cmd  *exec.Cmd
 	log  lockedBuffer
@@ -121,6 +122,10 @@ func New(t testing.TB, config string) *Edge {
 	if strings.Contains(config, "TLSADDR") {
 		e.Secure = FreeAddr(t)
 	}
+	if OverTLS() && listen.MatchString(config) {
+		e.over, e.Addr = wrap(t, addr)
+		e.URL = "http://" + e.Addr
+	}
 	e.Config = filepath.Join(e.Dir, "edge.yaml")
 	e.Write(config)
 	return e
@@ -130,7 +135,11 @@ func New(t testing.TB, config string) *Edge {
 func (e *Edge) Write(config string) {
 	e.t.Helper()
 	temp := e.Config + ".new"
-	text := strings.NewReplacer("TLSADDR", e.Secure, "ADDR", e.Addr).Replace(config)
+	addr := e.Addr
+	if e.over != nil {
+		config, addr = e.over.config(e.t, config), e.over.target
+	}
+	text := strings.NewReplacer("TLSADDR", e.Secure, "ADDR", addr).Replace(config)
 	if err := os.WriteFile(temp, []byte(text), 0o600); err != nil {
 		e.t.Fatal(err)
 	}
