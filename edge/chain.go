@@ -3,6 +3,7 @@ package edge
 import (
 	"runtime/debug"
 	"sync"
+	"unsafe"
 
 	"github.com/holdfast-edge/holdfast/accesslog"
 	"github.com/holdfast-edge/holdfast/configs"
@@ -57,6 +58,7 @@ type flight struct {
 	record                 accesslog.Record
 	payload                accesslog.Payload
 	origin                 upstream.Origin
+	head                   exchange.AnswerHead // here, because it would escape
 }
 
 var flights = sync.Pool{New: func() any { return new(flight) }}
@@ -69,7 +71,8 @@ func (e *Edge) open(x *exchange.Exchange) *flight {
 	f := flights.Get().(*flight)
 	*f = flight{edge: e, gen: e.live.Load(), x: x, outcome: accesslog.OK}
 	f.id = e.ids.Next(x.Arrival)
-	f.idText = f.id.String()
+	// The text is the id itself: it lives as long as the flight does.
+	f.idText = unsafe.String(&f.id[0], len(f.id))
 	f.findClient()
 	return f
 }

@@ -60,7 +60,7 @@ func (f *flight) ask(app *upstream.App, body []byte, whole bool) (*upstream.Conn
 	fresh := false
 	var last error
 	for try := 1; ; try++ {
-		conn, err := app.Acquire(context.Background(), &tried, fresh)
+		conn, err := app.Acquire(context.Background(), x.Now, &tried, fresh)
 		if err != nil {
 			if last == nil {
 				last = upstream.ErrUnreachable
@@ -74,15 +74,17 @@ func (f *flight) ask(app *upstream.App, body []byte, whole bool) (*upstream.Conn
 		if whole {
 			message = append(message, body...)
 		}
-		sent, err := conn.Write(message)
-		conn.Await()
-		f.cut = err != nil
-		if err == nil && !whole {
+		if whole {
+			conn.Ask(message)
+		} else if conn.Start(message) {
 			f.startUpload(conn)
 		}
 		// After a failed write there may be an answer all the same: an app may
 		// answer and close before it has read everything.
 		head, readErr := conn.ReadHead(x.Method, x.Answer)
+		x.Now = conn.Now()
+		sent, err := conn.Asked()
+		f.cut = err != nil
 		if readErr == nil && head.Status == 101 && x.Upgrade == nil {
 			readErr = upstream.ErrMalformed
 		}
@@ -142,10 +144,10 @@ func (f *flight) relay(conn *upstream.Conn, head *http1.Response) {
 	case head.Status >= 400:
 		f.outcome = accesslog.Upstream4xx
 	}
-	h := exchange.AnswerHead{Status: head.Status, Fields: head.Fields, Length: head.Length(),
+	f.head = exchange.AnswerHead{Status: head.Status, Fields: head.Fields, Length: head.Length(),
 		NoBody: !head.HasBody(x.Method)}
 	endless := isEventStream(head.Fields)
-	if err := f.begin(&h); err != nil {
+	if err := f.begin(&f.head); err != nil {
 		conn.Discard(false)
 		f.lost("the client left before it was answered")
 		return

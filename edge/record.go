@@ -99,6 +99,7 @@ func (f *flight) commit() {
 func (f *flight) fillRecord() {
 	x, r := f.x, &f.record
 	r.ID, r.Time, r.Duration = f.id, x.Arrival, time.Since(x.Arrival)
+	x.Now = x.Arrival.Add(r.Duration)
 	r.Outcome, r.Status, r.Reason = f.outcome, f.status, f.reason
 	r.Generation, r.Stage = f.gen.id, "stable"
 	r.Match = f.decision.Match.String()

@@ -35,6 +35,7 @@ type Server struct {
 	conns    map[*conn]struct{}
 	ended    chan struct{} // closed when a connection ends, made when somebody waits
 	draining atomic.Bool
+	date     atomic.Pointer[date]
 	wg       sync.WaitGroup
 }
 
@@ -119,7 +120,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	for c := range s.conns {
-		_ = c.nc.Close()
+		go c.sock.Close() // it waits for the exchange to let go
 		if app := c.app.Load(); app != nil {
 			_ = (*app).Close()
 		}

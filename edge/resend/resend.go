@@ -72,7 +72,7 @@ func (s *Sender) Send(ctx context.Context, dest replay.Destination, r *replay.Re
 	var tried upstream.Tried
 	// A fresh connection: one that was idle may be closed by the app at the very
 	// moment it is used, and then nobody knows whether the request arrived.
-	conn, err := app.Acquire(ctx, &tried, !upstream.IdempotentMethod(m.x.Method))
+	conn, err := app.Acquire(ctx, time.Now(), &tried, !upstream.IdempotentMethod(m.x.Method))
 	if err != nil {
 		return replay.Answer{}, fmt.Errorf("%w: %w", replay.ErrNotSent, err)
 	}
@@ -184,10 +184,11 @@ func (m *message) exchange(conn *upstream.Conn) (*http1.Response, error) {
 		} else {
 			out = append(out, m.small...)
 		}
-		_, err := conn.Write(out)
-		m.written = err == nil
-		conn.Await()
-		return conn.ReadHead(m.x.Method, m)
+		conn.Ask(out)
+		head, err := conn.ReadHead(m.x.Method, m)
+		_, askErr := conn.Asked()
+		m.written = askErr == nil
+		return head, err
 	}
 	if _, err := conn.Write(out); err != nil {
 		conn.Await()

@@ -108,10 +108,11 @@ func (a *App) pick(tried Tried, now int64) (index int) {
 // endpoint to tried. An idle connection is used if there is one, unless fresh.
 // Endpoints that refuse are marked and the next one is tried; the error is
 // ErrUnreachable, wrapping the last cause, when none is left.
-func (a *App) Acquire(ctx context.Context, tried *Tried, fresh bool) (*Conn, error) {
+// now is the time of the caller's last look at the clock.
+func (a *App) Acquire(ctx context.Context, now time.Time, tried *Tried, fresh bool) (*Conn, error) {
 	var last error
 	for {
-		k := a.pick(*tried, time.Now().UnixNano())
+		k := a.pick(*tried, now.UnixNano())
 		if k < 0 {
 			if last == nil {
 				return nil, ErrUnreachable
@@ -119,19 +120,21 @@ func (a *App) Acquire(ctx context.Context, tried *Tried, fresh bool) (*Conn, err
 			return nil, fmt.Errorf("%w: %w", ErrUnreachable, last)
 		}
 		e := a.endpoints[k]
-		if !e.claim(a.Connect) {
+		if !e.claim(now, a.Connect) {
 			continue // somebody else is just finding out whether it is back
 		}
 		*tried |= 1 << k
 		if !fresh {
-			if c := e.reuse(); c != nil {
-				c.app = a
+			if c := e.reuse(now); c != nil {
+				c.use(a)
 				return c, nil
 			}
 		}
 		c, err := e.dial(ctx, a.Connect)
+		now = time.Now()
 		if err == nil {
-			c.app = a
+			c.now = now
+			c.use(a)
 			return c, nil
 		}
 		if ctx.Err() != nil {
@@ -183,12 +186,12 @@ func (e *Endpoint) dial(ctx context.Context, limit time.Duration) (*Conn, error)
 
 // claim lets one request at a time try an upstream whose mark has ended: for as
 // long as a connection may take, the mark stands for all others.
-func (e *Endpoint) claim(connect time.Duration) bool {
-	until, now := e.deadUntil.Load(), time.Now().UnixNano()
-	if until == 0 || until > now {
+func (e *Endpoint) claim(now time.Time, connect time.Duration) bool {
+	until := e.deadUntil.Load()
+	if until == 0 || until > now.UnixNano() {
 		return true
 	}
-	return e.deadUntil.CompareAndSwap(until, now+int64(connect))
+	return e.deadUntil.CompareAndSwap(until, now.UnixNano()+int64(connect))
 }
 
 // refused marks an endpoint dead for a while.

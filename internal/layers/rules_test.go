@@ -34,10 +34,11 @@ var rooms = []room{
 		"the edge is the composition of the data plane; replaying is another program's work"},
 	{"edge/resend", []string{"edge/upstream", "edge/http1", "edge/exchange", "replay", "accesslog", "configs", "internal/..."},
 		"it is replay's sender, made of the data plane; the serving edge has no part in it"},
-	{"edge/upstream", []string{"edge/http1", "edge/exchange", "configs", "accesslog", "internal/..."},
+	{"edge/upstream", []string{"edge/http1", "edge/socket", "edge/exchange", "configs", "accesslog", "internal/..."},
 		"of the configuration, an app's upstreams and time limits; it does not know the routes"},
-	{"edge/http1", []string{"edge/exchange", "accesslog", "internal/..."},
+	{"edge/http1", []string{"edge/exchange", "edge/socket", "accesslog", "internal/..."},
 		"the data plane gets plain values: it knows neither the configuration nor the routes"},
+	{"edge/socket", nil, "connections and nothing else: it knows no protocol"},
 	{"edge/exchange", []string{"accesslog"}, "the lowest of the data plane: of the records, the types only"},
 
 	{"replay", []string{"configs", "routing", "accesslog", "internal/..."},
