@@ -11,7 +11,7 @@ import (
 )
 
 // constantApp answers every request with the same bytes and allocates nothing.
-func constantApp(t *testing.T, bodyLength int, answer string) (addr string) {
+func constantApp(t testing.TB, bodyLength int, answer string) (addr string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
