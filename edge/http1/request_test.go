@@ -50,6 +50,7 @@ func TestRequestAccepted(t *testing.T) {
 		{"upgrade not in connection", "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n", "GET", "/", "a", 0, false, false, ""},
 		{"h2c is never passed on", "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", "GET", "/", "a", 0, false, false, ""},
 		{"upgrade with a body", "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n\r\n", "GET", "/", "a", 1, false, false, ""},
+		{"two upgrades", "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket\r\n\r\n", "GET", "/", "a", 0, false, false, ""},
 		{"obs-text in a value", "GET / HTTP/1.1\r\nHost: a\r\nX: \xff\xfe\r\n\r\n", "GET", "/", "a", 0, false, false, ""},
 		{"empty value", "GET / HTTP/1.1\r\nHost: a\r\nX:\r\n\r\n", "GET", "/", "a", 0, false, false, ""},
 	}
