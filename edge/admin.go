@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/metrics"
 	"time"
 )
 
@@ -100,7 +102,19 @@ func (e *Edge) adminStatus(w http.ResponseWriter, _ *http.Request) {
 		Since       time.Time `json:"since"`
 		HTTP        []string  `json:"http"`
 		Connections int       `json:"connections"`
-	}{os.Getpid(), g.cfg.Path, g.id, g.since, addrs, e.server.Connections()})
+		Goroutines  int       `json:"goroutines"`
+		Heap        uint64    `json:"heap"`
+	}{os.Getpid(), g.cfg.Path, g.id, g.since, addrs, e.server.Connections(), runtime.NumGoroutine(), liveHeap()})
+}
+
+// liveHeap is what the last garbage collection found in use, in bytes.
+func liveHeap() uint64 {
+	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(s)
+	if s[0].Value.Kind() != metrics.KindUint64 {
+		return 0
+	}
+	return s[0].Value.Uint64()
 }
 
 func writeJSON(w http.ResponseWriter, v any) {

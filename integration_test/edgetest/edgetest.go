@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -83,6 +84,9 @@ type Edge struct {
 	Config string // path of the file
 	Addr   string // host:port of listen.http
 	URL    string // http://host:port
+	// Wrapper, if set before Start, is a command that executes the edge: it is put in
+	// front of its command line and must become it.
+	Wrapper []string
 
 	t    testing.TB
 	cmd  *exec.Cmd
@@ -136,7 +140,8 @@ func (e *Edge) Write(config string) {
 // Start runs the edge and waits until it is ready.
 func (e *Edge) Start() {
 	e.t.Helper()
-	cmd := exec.Command(Binary(e.t, "edge"), "run", "-c", e.Config)
+	line := append(slices.Clone(e.Wrapper), Binary(e.t, "edge"), "run", "-c", e.Config)
+	cmd := exec.Command(line[0], line[1:]...)
 	cmd.Dir = e.Dir
 	cmd.Stderr, cmd.Stdout = &e.log, &e.log
 	from := e.log.Len()
