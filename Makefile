@@ -2,7 +2,7 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 20s
 
-.PHONY: build test check lint demo fuzz torture install-tools
+.PHONY: build test check lint demo fuzz torture bench bench-quick install-tools
 
 build: ## bin/edge and bin/replay
 	go build -o bin/ ./cmd/...
@@ -24,6 +24,16 @@ demo: build ## the accident and its repair, on loopback
 fuzz: ## every fuzz target for FUZZTIME each
 	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 	  go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+
+bench: ## this beside nginx, haproxy and Caddy; about twenty-five minutes on a quiet machine
+	.ci/tools
+	go build -o bin/ ./bench
+	./bin/bench
+
+bench-quick: ## the same with few and short rounds; about three minutes
+	.ci/tools
+	go build -o bin/ ./bench
+	./bin/bench -duration 1s -rounds 2
 
 torture: ## the torture tests at the sizes their issues name; about fifteen minutes
 	HOLDFAST_TORTURE=full go test -count=1 -p 1 -timeout 180m -v ./accesslog ./replay ./integration_test/...

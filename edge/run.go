@@ -56,6 +56,9 @@ func Run(ctx context.Context, o Options) error {
 	for _, w := range cfg.Warnings {
 		log.Warn().Str("at", w.Origin.String()).Str("hint", w.Hint).Msg(w.Message)
 	}
+	if !durable.Syncs {
+		log.Warn().Msg("THIS IS A TEST BUILD (tag nosync): NOTHING IS SYNCED TO THE DISK, FAILED REQUESTS ARE LOST WITH THE POWER")
+	}
 	files := raiseFileLimit()
 
 	opened, err := openListeners(nil, cfg.Listen.HTTP)
@@ -131,7 +134,7 @@ func (o *Options) open(log zerolog.Logger, cfg *configs.Config) (*Edge, *accessl
 		return nil, nil, nil, storeError(cfg.Data, err)
 	}
 	e := newEdge(log, store, store.NewIDs(), cfg)
-	admin, err := e.listenAdmin(cfg.Admin)
+	admin, err := e.listenAdmin(cfg.Admin, store.Stats)
 	if err != nil {
 		return nil, nil, nil, errors.Join(err, store.Close())
 	}

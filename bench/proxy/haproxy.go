@@ -1,0 +1,74 @@
+//go:build linux
+
+package proxy
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// startHAProxy starts haproxy with two threads, its log going to a syslog reader.
+func startHAProxy(k Kind, programs Programs, at Place, dir, addr string) (*Process, error) {
+	bind := addr
+	if k.TLS {
+		pem, err := joined(dir, at.Cert, at.Key)
+		if err != nil {
+			return nil, err
+		}
+		bind += fmt.Sprintf(" ssl crt %s ssl-min-ver TLSv1.3", pem)
+	}
+	path, err := write(dir, "haproxy.cfg", haproxyConfig(k, at, bind, programs.Files))
+	if err != nil {
+		return nil, err
+	}
+	return launch(k.Label, dir, environment(nil), nil, programs.HAProxy, "-db", "-f", path)
+}
+
+// joined writes certificate and key into one file, as haproxy wants them.
+func joined(dir, cert, key string) (string, error) {
+	var all []byte
+	for _, path := range []string{cert, key} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return "", err
+		}
+		all = append(all, text...)
+	}
+	path := filepath.Join(dir, "both.pem")
+	return path, os.WriteFile(path, all, 0o600)
+}
+
+func haproxyConfig(k Kind, at Place, bind string, files uint64) string {
+	proto := "http"
+	if k.TLS {
+		proto = "https"
+	}
+	return strings.NewReplacer("MAXCONN", fmt.Sprint(min(20000, max(files, 1000)/2-200)), "BIND", bind, "BACKEND", at.Backend, "SINK", at.Sink, "HOST", Host, "PROTO", proto).Replace(`
+global
+  nbthread 2
+  maxconn MAXCONN
+  log SINK local0
+defaults
+  mode http
+  log global
+  option httplog
+  option dontlognull
+  option forwardfor
+  http-reuse always
+  timeout client 75s
+  timeout server 30s
+  timeout connect 2s
+  timeout http-request 10s
+  timeout http-keep-alive 75s
+frontend in
+  bind BIND
+  http-request set-header X-Forwarded-Proto PROTO
+  acl ours hdr(host),field(1,:) -i HOST localhost
+  http-request deny deny_status 421 unless ours
+  default_backend app
+backend app
+  server app BACKEND maxconn 4096 pool-max-conn 128
+`)
+}
