@@ -1,14 +1,17 @@
 //go:build linux
 
-// Bench measures the edge beside nginx, haproxy and Caddy, on this machine:
+// Bench measures the edge beside nginx, haproxy and Caddy, on this machine. Run it
+// in the repository:
 //
 //	go run ./bench -run get,post -duration 3s -rounds 3 -against edge,nginx,haproxy
+//	go run ./bench -run get -against edge,edge@/tmp/edge-before,nginx
 //
-// CONTRIBUTING.md says when; docs/benchmarks.md has a result and how to read it.
+// docs/benchmarks.md has a result and says how to read it.
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -16,29 +19,30 @@ import (
 	"syscall"
 
 	"github.com/holdfast-edge/holdfast/bench/backend"
+	"github.com/holdfast-edge/holdfast/bench/proxy"
 )
 
 func main() {
 	runtime.LockOSThread() // the children die with the thread that starts them
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	if err := role(ctx, os.Args[1:]); err != nil {
+	if err := role(os.Args[1:]); err != nil {
+		if errors.Is(err, context.Canceled) {
+			err = errors.New("interrupted; everything that was started has ended")
+		}
 		fmt.Fprintln(os.Stderr, "bench:", err)
-		stop()
-		os.Exit(1) //nolint:gocritic // stop was called
+		os.Exit(1)
 	}
 }
 
-// role is what this process is: the benchmark, or one of its helpers.
-func role(ctx context.Context, args []string) error {
-	if len(args) == 1 {
-		switch args[0] {
-		case "backend":
-			signal.Reset()
-			return backend.Serve(os.Stdout)
-		case "sink":
-			return backend.Sink(os.Stdout)
-		}
+// role is what this process is: the benchmark, or one of its helpers, which end
+// when they are told to.
+func role(args []string) error {
+	switch {
+	case len(args) == 1 && args[0] == proxy.Backend:
+		return backend.Serve(os.Stdout)
+	case len(args) == 3 && args[0] == proxy.Relay:
+		return backend.Relay(args[1], args[2])
 	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
 	return run(ctx, args)
 }

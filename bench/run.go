@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -20,40 +19,6 @@ import (
 	"github.com/holdfast-edge/holdfast/bench/report"
 	"github.com/holdfast-edge/holdfast/bench/suite"
 )
-
-// options are the command line.
-type options struct {
-	run, against, edgeEnv []string
-	duration              time.Duration
-	rounds, conns         int
-	dir, edge             string
-}
-
-func parse(args []string) (options, error) {
-	o := options{}
-	list := func(to *[]string) func(string) error {
-		return func(s string) error { *to = strings.Split(s, ","); return nil }
-	}
-	f := flag.NewFlagSet("bench", flag.ContinueOnError)
-	f.Func("run", "the `workloads` to measure, with commas between; all if not given", list(&o.run))
-	f.Func("against", "the `programs` to measure: edge,nginx,haproxy,caddy; edge@PATH is another edge beside ours", list(&o.against))
-	f.Func("edge-env", "`NAME=value,...` in the environment of the edge", list(&o.edgeEnv))
-	f.DurationVar(&o.duration, "duration", 3*time.Second, "of one measurement, whole seconds")
-	f.IntVar(&o.rounds, "rounds", 5, "how often each is measured")
-	f.IntVar(&o.conns, "connections", 64, "of the load generator")
-	f.StringVar(&o.dir, "dir", "/var/tmp", "where data and logs are written: a disk, not tmpfs")
-	f.StringVar(&o.edge, "edge", "", "the edge's binary; built if not given")
-	if err := f.Parse(args); err != nil {
-		return o, err
-	}
-	if f.NArg() > 0 {
-		return o, fmt.Errorf("%q is not a flag", f.Arg(0))
-	}
-	if o.rounds < 1 || o.duration < time.Second || o.conns < 2 {
-		return o, errors.New("-rounds wants 1, -duration 1s and -connections 2 at least")
-	}
-	return o, nil
-}
 
 // run measures and prints.
 func run(ctx context.Context, args []string) (err error) {
@@ -67,95 +32,116 @@ func run(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp(o.dir, "holdfast-bench-")
+	dir, err := folder(o.dir)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if err := os.Chmod(dir, 0o755); err != nil { // nginx's workers are another user
-		return err
-	}
-	var fs unix.Statfs_t
-	if unix.Statfs(dir, &fs) == nil && fs.Type == unix.TMPFS_MAGIC {
-		return fmt.Errorf("%s is in memory: syncing costs nothing there; -dir wants a disk", o.dir)
-	}
-	files, err := raiseFileLimit()
-	if err != nil {
-		return err
-	}
-	programs, err := find(ctx, o, dir)
-	if err != nil {
-		return err
-	}
-	backend, err := proxy.StartHelper(dir, "backend")
-	if err != nil {
-		return err
-	}
-	defer backend.Stop()
-	sink, err := proxy.StartHelper(dir, "sink")
-	if err != nil {
-		return err
-	}
-	defer func() { fmt.Fprintf(os.Stderr, "haproxy's log: %s lines arrived\n", sink.End()) }()
-	programs.Files = files
+	say := progress()
 	b := &suite.Bench{
-		Programs: programs,
-		Place:    proxy.Place{Dir: dir, Backend: backend.Addr, Sink: sink.Addr},
-		Wrk:      load.Wrk{Dir: dir, Connections: o.conns, Threads: 2},
-		Duration: o.duration, Rounds: o.rounds,
-		Progress: func(line string) { fmt.Fprintln(os.Stderr, line) },
+		Place:    proxy.Place{Dir: dir},
+		Wrk:      load.Wrk{Dir: dir, Connections: o.connections, Threads: 2},
+		Duration: o.duration, Rounds: o.rounds, Progress: say,
+	}
+	if b.Programs, err = find(ctx, o, workloads, dir, say); err != nil {
+		return err
+	}
+	if b.Place.Cert, b.Place.Key, err = certificate(dir); err != nil {
+		return err
+	}
+	if err := raiseFileLimit(&b.Programs); err != nil {
+		return err
+	}
+	app, addr, err := proxy.StartHelper(dir, proxy.Backend)
+	if err != nil {
+		return err
+	}
+	defer app.Stop()
+	b.Backend, b.Place.Backend = app.Tree(), addr
+
+	r := report.Report{Date: time.Now(), Commit: commit(ctx), Command: "bench " + strings.Join(args, " "), Versions: versions(ctx, b.Programs),
+		Duration: o.duration, Rounds: o.rounds, Connections: o.connections}
+	if r.Machine, err = report.Look(dir); err != nil {
+		return err
+	}
+	text := report.Text{W: os.Stdout, Color: terminal(os.Stdout) && os.Getenv("NO_COLOR") == ""}
+	if err := text.Head(r); err != nil {
+		return err
 	}
 	for _, w := range workloads {
 		t, err := b.Run(ctx, w)
 		if err != nil {
 			return err
 		}
-		if err := report.Text(os.Stdout, t); err != nil {
+		say("")
+		if err := text.Table(t); err != nil {
 			return err
 		}
+		r.Tables = append(r.Tables, t)
 	}
-	return nil
+	if err := text.Targets(r); err != nil {
+		return err
+	}
+	if o.json != "" {
+		err = r.WriteJSON(o.json)
+	}
+	if o.markdown != "" {
+		err = errors.Join(err, r.WriteMarkdown(o.markdown))
+	}
+	return err
 }
 
-// find builds the edge and looks for the others.
-func find(ctx context.Context, o options, dir string) (proxy.Programs, error) {
-	p := proxy.Programs{Edge: o.edge, EdgeEnv: o.edgeEnv}
-	if p.Edge == "" {
-		p.Edge = filepath.Join(dir, "edge")
-		if err := goBuild(ctx, ".", p.Edge, "./cmd/edge"); err != nil {
-			return p, err
-		}
+// folder makes the place for everything that is written, and refuses memory.
+func folder(parent string) (string, error) {
+	dir, err := os.MkdirTemp(parent, "holdfast-bench-")
+	if err != nil {
+		return "", err
 	}
-	for name, to := range map[string]*string{"nginx": &p.Nginx, "haproxy": &p.HAProxy} {
-		*to, _ = exec.LookPath(name)
-		if *to == "" {
-			*to, _ = exec.LookPath("/usr/sbin/" + name)
-		}
+	var fs unix.Statfs_t
+	err = unix.Statfs(dir, &fs)
+	if err == nil && fs.Type == unix.TMPFS_MAGIC {
+		err = fmt.Errorf("%s is in memory, where a sync costs nothing: -dir wants a folder on a disk", parent)
 	}
-	return p, nil
+	if err == nil {
+		err = os.Chmod(dir, 0o755) // nginx's workers are another user
+	}
+	if err != nil {
+		return "", errors.Join(err, os.RemoveAll(dir))
+	}
+	return filepath.Clean(dir), nil
 }
 
-// goBuild builds a package of the module in folder.
-func goBuild(ctx context.Context, folder, to string, args ...string) error {
-	cmd := exec.CommandContext(ctx, "go", append([]string{"build", "-o", to}, args...)...)
-	cmd.Dir = folder
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build %s: %w\n%s", strings.Join(args, " "), err, out)
+// progress says what is being done: on a terminal in one line that is written
+// over, and taken away by an empty text; else in lines.
+func progress() func(string) {
+	if terminal(os.Stderr) {
+		return func(s string) { fmt.Fprint(os.Stderr, "\r\x1b[K"+s) }
 	}
-	return nil
+	return func(s string) {
+		if s != "" {
+			fmt.Fprintln(os.Stderr, s)
+		}
+	}
+}
+
+func terminal(f *os.File) bool {
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
 }
 
 // raiseFileLimit lets us and our children have as many open files as we may, root
-// 65,536, and returns how many that is. Ten thousand connections take two each.
-func raiseFileLimit() (uint64, error) {
+// 65,536: ten thousand connections take two each.
+func raiseFileLimit(p *proxy.Programs) error {
 	var now unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &now); err != nil {
-		return 0, fmt.Errorf("getrlimit: %w", err)
+		return fmt.Errorf("getrlimit: %w", err)
 	}
+	p.Files = now.Cur
 	for _, want := range []uint64{max(now.Max, 65536), now.Max} {
 		if unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: want, Max: max(want, now.Max)}) == nil {
-			return want, nil
+			p.Files = want
+			return nil
 		}
 	}
-	return now.Cur, nil
+	return nil
 }

@@ -1,7 +1,5 @@
 //go:build linux
 
-// Package load drives a proxy, from processes whose time is not counted: wrk for
-// as fast as it goes, and generators of our own for what wrk cannot do.
 package load
 
 import (
@@ -16,27 +14,6 @@ import (
 	"strings"
 	"time"
 )
-
-// A Request says what is sent, again and again.
-type Request struct {
-	URL    string
-	Host   string // the Host field
-	Method string // GET if empty
-	Body   string // of a POST
-	Close  bool   // a connection for every request
-}
-
-// A Result is what came of a run. Latencies are of whole requests.
-type Result struct {
-	Requests int64         `json:"requests"`
-	Duration time.Duration `json:"duration"` // ns
-	Bytes    int64         `json:"bytes"`    // received
-	Failures int64         `json:"failures"` // connections, reads, writes, timeouts
-	Status   int64         `json:"status"`   // answers of 400 and above
-	P50      time.Duration `json:"p50"`      // ns
-	P99      time.Duration `json:"p99"`
-	P999     time.Duration `json:"p999"`
-}
 
 // A Wrk runs wrk(1).
 type Wrk struct {
@@ -67,25 +44,33 @@ func (w Wrk) Run(ctx context.Context, r Request, d time.Duration) (Result, error
 // mark is in front of the line that our script makes wrk print.
 const mark = "holdfast-bench "
 
-// script is Lua for wrk. There is no function request, so wrk builds the request
-// once; done prints what wrk's own summary leaves out.
+// script is Lua for wrk. Without a function request wrk builds the request once;
+// done prints what wrk's own summary leaves out.
 func (r Request) script() string {
 	var b strings.Builder
 	if r.Method != "" {
 		fmt.Fprintf(&b, "wrk.method = %q\n", r.Method)
 	}
 	if len(r.Body) > 0 {
-		if strings.Trim(r.Body, "b") == "" { // the big ones
-			fmt.Fprintf(&b, "wrk.body = string.rep(\"b\", %d)\n", len(r.Body))
-		} else {
-			fmt.Fprintf(&b, "wrk.body = [==[%s]==]\n", r.Body)
-		}
-		b.WriteString("wrk.headers[\"Content-Type\"] = \"application/json\"\n")
+		fmt.Fprintf(&b, "wrk.body = [==[%s]==]\nwrk.headers[\"Content-Type\"] = \"application/json\"\n", r.Body)
 	}
-	fmt.Fprintf(&b, "wrk.headers[\"Host\"] = %q\n", r.Host)
-	b.WriteString("wrk.headers[\"User-Agent\"] = \"Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\"\n")
+	fmt.Fprintf(&b, "wrk.headers[\"Host\"] = %q\nwrk.headers[\"User-Agent\"] = %q\n", r.Host, userAgent)
 	if r.Close {
 		b.WriteString("wrk.headers[\"Connection\"] = \"close\"\n")
+	}
+	if r.Hosts > 0 {
+		fmt.Fprintf(&b, `local requests, turn = {}, 0
+function init(args)
+  for i = 1, %d do
+    wrk.headers["Host"] = string.format(%q, i)
+    requests[i] = wrk.format()
+  end
+end
+function request()
+  turn = turn %% #requests + 1
+  return requests[turn]
+end
+`, r.Hosts, HostName)
 	}
 	b.WriteString(`function done(summary, latency, requests)
   local e = summary.errors

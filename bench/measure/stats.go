@@ -3,15 +3,27 @@
 package measure
 
 import (
+	"encoding/json"
 	"math"
 	"slices"
 )
 
 // A Figure is what several rounds say about one thing.
-type Figure struct {
-	Median float64 `json:"median"`
-	Min    float64 `json:"min"`
-	Max    float64 `json:"max"`
+type Figure struct{ Median, Min, Max float64 }
+
+// Known says whether there is a figure.
+func (f Figure) Known() bool { return !math.IsNaN(f.Median) }
+
+// MarshalJSON writes null for a figure of no samples: JSON has no NaN.
+func (f Figure) MarshalJSON() ([]byte, error) {
+	if !f.Known() {
+		return []byte("null"), nil
+	}
+	return json.Marshal(struct {
+		Median float64 `json:"median"`
+		Min    float64 `json:"min"`
+		Max    float64 `json:"max"`
+	}{f.Median, f.Min, f.Max})
 }
 
 // Summarise makes a figure of the samples. No samples make NaN, which no target meets.

@@ -3,9 +3,16 @@
 package proxy
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"path/filepath"
 	"strings"
+	"time"
+
+	"github.com/holdfast-edge/holdfast/bench/load"
 )
 
 // startEdge starts the edge as its users do: everything that is not named here
@@ -41,11 +48,52 @@ func edgeConfig(k Kind, at Place, addr string) string {
 		more += fmt.Sprintf(", certificate: {cert: %q, key: %q}", at.Cert, at.Key)
 	}
 	fmt.Fprintf(&b, "  - {hosts: [%s, localhost], app: app%s}\n", Host, more)
-	for i := 1; i < k.Hosts; i++ {
-		fmt.Fprintf(&b, "  - {hosts: [h%05d.example.com], app: app}\n", i)
+	for i := 1; i <= k.Hosts; i++ {
+		fmt.Fprintf(&b, "  - {hosts: ["+load.HostName+"], app: app}\n", i)
 	}
 	return b.String()
 }
 
-// Admin is the path of the edge's admin socket.
-func (p *Proxy) Admin() string { return filepath.Join(p.dir, "edge.sock") }
+// A Log counts what the edge's records came to since its start.
+type Log struct {
+	Lines   int64 `json:"lines"`   // of the access log
+	Dropped int64 `json:"dropped"` // lines lost, because the disk did not keep up
+	Records int64 `json:"records"` // made durable
+	Failed  int64 `json:"failed"`  // records that could not be
+	Commits int64 `json:"commits"` // syncs that it took
+}
+
+// Since is what was added to an earlier count.
+func (l Log) Since(e Log) Log {
+	return Log{l.Lines - e.Lines, l.Dropped - e.Dropped, l.Records - e.Records, l.Failed - e.Failed, l.Commits - e.Commits}
+}
+
+// Log asks a running edge. Others answer with zeros.
+func (p *Proxy) Log() (Log, error) {
+	var status struct {
+		Log Log `json:"log"`
+	}
+	if p.Kind.Program != "edge" {
+		return status.Log, nil
+	}
+	conn, err := net.Dial("unix", filepath.Join(p.dir, "edge.sock"))
+	if err != nil {
+		return status.Log, err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		return status.Log, err
+	}
+	if _, err := io.WriteString(conn, "GET /v1/status HTTP/1.0\r\n\r\n"); err != nil {
+		return status.Log, err
+	}
+	answer, err := io.ReadAll(conn)
+	if err != nil {
+		return status.Log, err
+	}
+	_, body, _ := bytes.Cut(answer, []byte("\r\n\r\n"))
+	if err := json.Unmarshal(body, &status); err != nil {
+		return status.Log, fmt.Errorf("the edge's status: %w", err)
+	}
+	return status.Log, nil
+}

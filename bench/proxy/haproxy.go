@@ -9,7 +9,9 @@ import (
 	"strings"
 )
 
-// startHAProxy starts haproxy with two threads, its log going to a syslog reader.
+// startHAProxy starts haproxy with two threads. Its log goes to a file, by way of
+// stdout: of the ways that lose no line this is the cheapest for it. (A datagram
+// for each line, to syslog, costs it five microseconds a request more.)
 func startHAProxy(k Kind, programs Programs, at Place, dir, addr string) (*Process, error) {
 	bind := addr
 	if k.TLS {
@@ -23,7 +25,12 @@ func startHAProxy(k Kind, programs Programs, at Place, dir, addr string) (*Proce
 	if err != nil {
 		return nil, err
 	}
-	return launch(k.Label, dir, environment(nil), nil, programs.HAProxy, "-db", "-f", path)
+	log, err := os.Create(filepath.Join(dir, "access.log"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close() // haproxy has it
+	return launch(k.Label, dir, environment(nil), log, programs.HAProxy, "-db", "-f", path)
 }
 
 // joined writes certificate and key into one file, as haproxy wants them.
@@ -45,11 +52,11 @@ func haproxyConfig(k Kind, at Place, bind string, files uint64) string {
 	if k.TLS {
 		proto = "https"
 	}
-	return strings.NewReplacer("MAXCONN", fmt.Sprint(min(20000, max(files, 1000)/2-200)), "BIND", bind, "BACKEND", at.Backend, "SINK", at.Sink, "HOST", Host, "PROTO", proto).Replace(`
+	return strings.NewReplacer("MAXCONN", fmt.Sprint(min(20000, max(files, 1000)/2-200)), "BIND", bind, "BACKEND", at.Backend, "HOST", Host, "PROTO", proto).Replace(`
 global
   nbthread 2
   maxconn MAXCONN
-  log SINK local0
+  log stdout format raw local0
 defaults
   mode http
   log global

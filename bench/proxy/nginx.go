@@ -24,11 +24,15 @@ func nginxConfig(k Kind, at Place, addr string) string {
 	if k.Unbuffered {
 		buffer = ""
 	}
+	more := ""
+	if k.Streams {
+		more = "proxy_request_buffering off;"
+	}
 	if k.TLS {
 		listen += " ssl"
 		tls = fmt.Sprintf("ssl_certificate %s; ssl_certificate_key %s; ssl_protocols TLSv1.3;", at.Cert, at.Key)
 	}
-	return strings.NewReplacer("FORMAT", format, "BUFFER", buffer, "LISTEN", listen, "TLS", tls, "BACKEND", at.Backend, "HOST", Host).Replace(`
+	return strings.NewReplacer("FORMAT", format, "BUFFER", buffer, "LISTEN", listen, "TLS", tls, "BACKEND", at.Backend, "HOST", Host, "MORE", more).Replace(`
 daemon off;
 worker_processes auto;
 worker_rlimit_nofile 65536;
@@ -40,7 +44,6 @@ http {
   access_log access.log FORMATBUFFER;
   keepalive_requests 1000000000;
   client_max_body_size 64m;
-  client_body_buffer_size 16k;
   client_body_temp_path body;
   proxy_temp_path proxy;
   fastcgi_temp_path fastcgi;
@@ -56,6 +59,7 @@ http {
       proxy_pass http://app;
       proxy_http_version 1.1;
       proxy_set_header Connection "";
+      MORE
       proxy_set_header Host $host;
       proxy_set_header X-Forwarded-For $remote_addr;
       proxy_set_header X-Forwarded-Proto $scheme;

@@ -8,9 +8,7 @@ package proxy
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -44,7 +42,7 @@ func launch(name, dir string, env []string, stdout *os.File, program string, arg
 	if err != nil {
 		return nil, err
 	}
-	defer stderr.Close() //nolint:errcheck // the child has it
+	defer stderr.Close() // the child has it
 	p.cmd = exec.Command(program, args...)
 	p.cmd.Dir, p.cmd.Env, p.cmd.Stderr = dir, env, stderr
 	if stdout != nil {
@@ -84,8 +82,13 @@ func (p *Process) failure(what string) error {
 	if len(text) > 4000 {
 		text = text[len(text)-4000:]
 	}
-	return fmt.Errorf("%s: %s\n%s", p.name, what, strings.TrimSpace(string(text)))
+	return &StartError{p.name, what, strings.TrimSpace(string(text))}
 }
+
+// A StartError is of a program that did not start as it should.
+type StartError struct{ Name, What, Stderr string }
+
+func (e *StartError) Error() string { return e.Name + ": " + e.What + "\n" + e.Stderr }
 
 // await waits until addr takes connections.
 func (p *Process) await(ctx context.Context, addr string) error {
@@ -105,43 +108,29 @@ func (p *Process) await(ctx context.Context, addr string) error {
 	return p.failure("does not listen on " + addr)
 }
 
-// A Helper is this program itself in another role, which says its address first.
-type Helper struct {
-	*Process
-	Addr string
-	out  *bufio.Reader
-}
-
-// StartHelper starts this program with a role as its only argument.
-func StartHelper(dir, role string) (*Helper, error) {
+// StartHelper starts this program itself in another role, its only argument. The
+// first line it prints is returned: its address.
+func StartHelper(dir, role string) (*Process, string, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	r, w, err := os.Pipe()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
+	defer r.Close() // the helper says nothing more
 	p, err := launch(role, filepath.Join(dir, role), os.Environ(), w, self, role)
 	_ = w.Close()
 	if err != nil {
-		return nil, errors.Join(err, r.Close())
+		return nil, "", err
 	}
-	h := &Helper{Process: p, out: bufio.NewReader(r)}
-	addr, err := h.out.ReadString('\n')
+	addr, err := bufio.NewReader(r).ReadString('\n')
 	if err != nil {
 		p.Stop()
-		return nil, p.failure("said no address")
+		return nil, "", p.failure("said no address")
 	}
-	h.Addr = strings.TrimSpace(addr)
-	return h, nil
-}
-
-// End stops the helper and returns what it said last.
-func (h *Helper) End() string {
-	h.Stop()
-	last, _ := io.ReadAll(h.out)
-	return strings.TrimSpace(string(last))
+	return p, strings.TrimSpace(addr), nil
 }
 
 // freePort is a port of 127.0.0.1 that was free a moment ago.

@@ -17,7 +17,7 @@ const Host = "bench.example.com"
 // A Kind is a program in one of its configurations.
 type Kind struct {
 	Label   string // in the tables; distinct within a workload
-	Program string // edge, nginx, haproxy or caddy
+	Program string // edge, nginx, haproxy, caddy or relay
 	Binary  string // of the edge, where it is not the one just built
 
 	TLS        bool
@@ -25,12 +25,13 @@ type Kind struct {
 	Unbuffered bool   // nginx: a write for every line of the log
 	NoSync     bool   // edge: the test build without fdatasync
 	Capture    string // edge: the site's capture; its default if empty
-	Hosts      int    // so many sites instead of one
+	Hosts      int    // edge: so many sites more, named load.HostName
+	Streams    bool   // nginx: a request's body is not buffered
 }
 
 // Programs are the paths of what can be started.
 type Programs struct {
-	Edge, EdgeNoSync, Nginx, HAProxy, Caddy string
+	Edge, EdgeNoSync, Nginx, HAProxy, Caddy string   // empty if there is none
 	EdgeEnv                                 []string // NAME=value, on top of the environment without GO*
 	Files                                   uint64   // open files that each may have
 }
@@ -39,7 +40,6 @@ type Programs struct {
 type Place struct {
 	Dir     string // on a disk
 	Backend string // host:port
-	Sink    string // host:port of the log's reader, UDP
 	Cert    string // PEM, for TLS
 	Key     string
 }
@@ -61,6 +61,11 @@ func (p *Proxy) URL(path string) string {
 	return "http://" + p.Addr + path
 }
 
+// Has says whether there is a program to start for k.
+func (p Programs) Has(k Kind) bool {
+	return k.Binary != "" || map[string]string{"edge": p.Edge, "nginx": p.Nginx, "haproxy": p.HAProxy, "caddy": p.Caddy, Relay: Relay}[k.Program] != ""
+}
+
 // Start starts a proxy and returns when it listens.
 func Start(ctx context.Context, k Kind, programs Programs, at Place) (*Proxy, error) {
 	dir := filepath.Join(at.Dir, strings.NewReplacer(" ", "-", ",", "", "/", "-", "@", "-").Replace(k.Label))
@@ -75,7 +80,7 @@ func Start(ctx context.Context, k Kind, programs Programs, at Place) (*Proxy, er
 		return nil, err
 	}
 	start := map[string]func(Kind, Programs, Place, string, string) (*Process, error){
-		"edge": startEdge, "nginx": startNginx, "haproxy": startHAProxy, "caddy": startCaddy,
+		"edge": startEdge, "nginx": startNginx, "haproxy": startHAProxy, "caddy": startCaddy, Relay: startRelay,
 	}[k.Program]
 	if start == nil {
 		return nil, fmt.Errorf("no program %q", k.Program)

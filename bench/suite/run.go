@@ -4,8 +4,8 @@ package suite
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"math"
 	"path/filepath"
 	"strings"
 	"time"
@@ -15,10 +15,12 @@ import (
 	"github.com/holdfast-edge/holdfast/bench/proxy"
 )
 
-// A Bench measures.
+// A Bench measures. It is not safe for concurrent use; the processes are started
+// from the goroutine that calls Run (see proxy.launch).
 type Bench struct {
 	Programs proxy.Programs
 	Place    proxy.Place
+	Backend  measure.Tree // of the app
 	Wrk      load.Wrk
 	Duration time.Duration // of one measurement
 	Rounds   int
@@ -28,31 +30,10 @@ type Bench struct {
 // A Sample is one measurement: one proxy, one round.
 type Sample struct {
 	load.Result
-	CPU    float64 `json:"cpu"`    // of the proxy's process tree, microseconds per request
-	Memory int64   `json:"memory"` // resident bytes after the load
-}
-
-// A Row is what the rounds say about a proxy.
-type Row struct {
-	Label   string         `json:"label"`
-	Role    Role           `json:"role"`
-	Skipped string         `json:"skipped,omitempty"` // why there are no figures
-	Samples []Sample       `json:"samples,omitempty"`
-	CPU     measure.Figure `json:"cpu"`
-	Rate    measure.Figure `json:"rate"` // requests per second
-	P50     measure.Figure `json:"p50"`  // ms
-	P99     measure.Figure `json:"p99"`
-	P999    measure.Figure `json:"p999"`
-	Memory  measure.Figure `json:"memory"` // MiB
-	Ratio   measure.Figure `json:"ratio"`  // of ours, to the best reference of each round
-	Target  float64        `json:"target,omitempty"`
-}
-
-// A Table is the result of a workload.
-type Table struct {
-	Name  string `json:"name"`
-	Title string `json:"title"`
-	Rows  []Row  `json:"rows"`
+	CPU     float64   `json:"cpu"`      // of the proxy's process tree, microseconds per request
+	Backend float64   `json:"backend"`  // of the app, the same
+	Memory  int64     `json:"memory"`   // resident bytes, after the load or with idle connections open
+	Log     proxy.Log `json:"edge_log"` // of an edge: what this measurement added
 }
 
 // Run measures a workload: all its proxies run, and take turns round by round.
@@ -63,70 +44,154 @@ func (b *Bench) Run(ctx context.Context, w Workload) (_ Table, err error) {
 	defer func() {
 		for _, p := range proxies {
 			if p != nil {
-				if e := p.Remove(); err == nil {
-					err = e
-				}
+				err = errors.Join(err, p.Remove())
 			}
 		}
 	}()
 	for i, e := range w.Entries {
-		t.Rows[i] = Row{Label: e.Label, Role: e.Role, Target: e.Target}
-		place := b.Place
-		place.Dir = filepath.Join(place.Dir, w.Name)
-		p, err := proxy.Start(ctx, e.Kind, b.Programs, place)
-		if err != nil {
-			return t, err
-		}
-		proxies[i] = p
-		b.Progress(fmt.Sprintf("%s: warming up %s", w.Name, e.Label))
-		if _, err := b.measure(ctx, w, p, time.Second); err != nil {
+		t.Rows[i] = Row{Label: e.Label, Role: e.Role}
+		b.Progress(w.Name + ": starting " + e.Label)
+		if proxies[i], t.Rows[i].Skipped, err = b.start(ctx, w, e.Kind); err != nil {
 			return t, err
 		}
 	}
-	for round := range b.Rounds {
+	if t.skipWithoutOurs() {
+		return t, nil
+	}
+	rounds := b.Rounds
+	if w.Rounds > 0 {
+		rounds = min(rounds, w.Rounds)
+	}
+	for round := range rounds {
 		for k := range proxies {
 			i := (round + k) % len(proxies)
 			if proxies[i] == nil {
 				continue
 			}
-			b.Progress(fmt.Sprintf("%s: round %d of %d: %s", w.Name, round+1, b.Rounds, w.Entries[i].Label))
+			b.Progress(fmt.Sprintf("%s: round %d of %d: %s", w.Name, round+1, rounds, w.Entries[i].Label))
 			s, err := b.measure(ctx, w, proxies[i], b.Duration)
 			if err != nil {
-				return t, err
+				return t, fmt.Errorf("%s, %s: %w", w.Name, w.Entries[i].Label, err)
 			}
 			t.Rows[i].Samples = append(t.Rows[i].Samples, s)
 		}
 	}
-	t.finish()
+	t.finish(w)
 	return t, nil
 }
 
+// start starts a proxy and warms it up. An edge that does not know what a row
+// needs, and a program that is not there, skip the row: the reason is returned.
+func (b *Bench) start(ctx context.Context, w Workload, k proxy.Kind) (_ *proxy.Proxy, skipped string, err error) {
+	if !b.Programs.Has(k) {
+		return nil, "not measured: " + k.Program + " is not there", nil
+	}
+	place := b.Place
+	place.Dir = filepath.Join(place.Dir, w.Name)
+	p, err := proxy.Start(ctx, k, b.Programs, place)
+	var refused *proxy.StartError
+	if errors.As(err, &refused) && k.Program == "edge" && strings.Contains(refused.Stderr, "unknown key") {
+		return nil, "not measured: this edge does not know the configuration's keys yet", nil
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	if w.Drive != Idle {
+		if _, err := b.measure(ctx, w, p, time.Second); err != nil {
+			p.Stop()
+			return nil, "", fmt.Errorf("%s, %s: warming up: %w", w.Name, k.Label, err)
+		}
+	}
+	return p, "", nil
+}
+
 // measure is one measurement. The proxy's time is counted from before the first
-// connection until it is quiet again.
-func (b *Bench) measure(ctx context.Context, w Workload, p *proxy.Proxy, d time.Duration) (Sample, error) {
-	r := w.Request
-	r.URL, r.Host = p.URL(w.Path), proxy.Host
-	before, err := p.Tree().CPU()
+// connection until it is quiet again after the last.
+func (b *Bench) measure(ctx context.Context, w Workload, p *proxy.Proxy, d time.Duration) (s Sample, err error) {
+	before, err := b.clocks(p)
 	if err != nil {
-		return Sample{}, err
+		return s, err
 	}
-	result, err := b.Wrk.Run(ctx, r, d)
+	if w.Stretch > 0 {
+		d = time.Duration(float64(d) * w.Stretch)
+	}
+	if s.Result, s.Memory, err = b.drive(ctx, w, p, d); err != nil {
+		return s, err
+	}
+	if err := w.check(s.Result); err != nil {
+		return s, err
+	}
+	if _, err := p.Tree().Settle(3 * time.Second); err != nil {
+		return s, err
+	}
+	after, err := b.clocks(p)
 	if err != nil {
-		return Sample{}, fmt.Errorf("%s, %s: %w", w.Name, p.Kind.Label, err)
+		return s, err
 	}
-	after, err := p.Tree().Settle(3 * time.Second)
+	perRequest := func(d time.Duration) float64 { return float64(d) / 1000 / float64(s.Requests) }
+	s.CPU = perRequest(after.proxy.Since(before.proxy))
+	s.Backend = perRequest(after.backend.Since(before.backend))
+	s.Log = after.log.Since(before.log)
+	return s, nil
+}
+
+// clocks are what is read before and after.
+type clocks struct {
+	proxy, backend measure.CPU
+	log            proxy.Log
+}
+
+func (b *Bench) clocks(p *proxy.Proxy) (c clocks, err error) {
+	if c.log, err = p.Log(); err != nil {
+		return c, err
+	}
+	if c.backend, err = b.Backend.CPU(); err != nil {
+		return c, err
+	}
+	c.proxy, err = p.Tree().CPU()
+	return c, err
+}
+
+// drive makes the load, and reads the memory when it is at its most telling.
+func (b *Bench) drive(ctx context.Context, w Workload, p *proxy.Proxy, d time.Duration) (r load.Result, memory int64, err error) {
+	q := w.Request
+	q.URL, q.Host, q.Hosts = p.URL(w.Path), proxy.Host, p.Kind.Hosts
+	switch w.Drive {
+	case Wrk:
+		r, err = b.Wrk.Run(ctx, q, d)
+	case Closed:
+		r, err = load.Closed{Connections: b.Wrk.Connections}.Run(ctx, q, d)
+	case Paced:
+		r, err = load.Paced{Connections: b.Wrk.Connections, Rate: w.Rate}.Run(ctx, q, d)
+	case Idle:
+		return idle(ctx, q, p, d)
+	}
+	if err == nil {
+		memory, err = p.Tree().Resident()
+	}
+	return r, memory, err
+}
+
+// idle opens the connections and looks at the memory after they rested, so that
+// what was needed for a moment can be given back.
+func idle(ctx context.Context, q load.Request, p *proxy.Proxy, d time.Duration) (r load.Result, memory int64, err error) {
+	start := time.Now()
+	connections, err := load.OpenIdle(ctx, q, IdleConnections)
 	if err != nil {
-		return Sample{}, err
+		return r, 0, err
 	}
-	memory, err := p.Tree().Resident()
-	if err != nil {
-		return Sample{}, err
+	defer connections.Close()
+	r = load.Result{Requests: IdleConnections, Duration: time.Since(start)}
+	select {
+	case <-ctx.Done():
+		return r, 0, ctx.Err()
+	case <-time.After(max(2*d, 5*time.Second)):
 	}
-	if err := w.check(result); err != nil {
-		return Sample{}, fmt.Errorf("%s, %s: %w", w.Name, p.Kind.Label, err)
+	memory, err = p.Tree().Resident()
+	if alive := connections.Alive(); err == nil && alive < IdleConnections {
+		err = fmt.Errorf("%d of %d idle connections were closed", IdleConnections-alive, IdleConnections)
 	}
-	return Sample{Result: result, Memory: memory,
-		CPU: float64(after.Since(before).Nanoseconds()) / 1000 / float64(result.Requests)}, nil
+	return r, memory, err
 }
 
 // check refuses a measurement of something else than the workload.
@@ -139,95 +204,4 @@ func (w Workload) check(r load.Result) error {
 		return fmt.Errorf("of %d requests %d failed and %d had the wrong status", r.Requests, r.Failures, wrong)
 	}
 	return nil
-}
-
-// finish makes the figures of the samples.
-func (t *Table) finish() {
-	cpu := func(s Sample) float64 { return s.CPU }
-	var references [][]float64
-	for _, r := range t.Rows {
-		if r.Role == Reference {
-			references = append(references, r.pick(cpu))
-		}
-	}
-	ms := func(d time.Duration) float64 { return float64(d) / 1e6 }
-	for i := range t.Rows {
-		r := &t.Rows[i]
-		r.CPU = measure.Summarise(r.pick(cpu))
-		r.Rate = measure.Summarise(r.pick(func(s Sample) float64 { return float64(s.Requests) / s.Duration.Seconds() }))
-		r.P50 = measure.Summarise(r.pick(func(s Sample) float64 { return ms(s.P50) }))
-		r.P99 = measure.Summarise(r.pick(func(s Sample) float64 { return ms(s.P99) }))
-		r.P999 = measure.Summarise(r.pick(func(s Sample) float64 { return ms(s.P999) }))
-		r.Memory = measure.Summarise(r.pick(func(s Sample) float64 { return float64(s.Memory) / (1 << 20) }))
-		r.Ratio = measure.Summarise(nil)
-		if r.Role == Ours {
-			r.Ratio = measure.Summarise(measure.Ratios(r.pick(cpu), references...))
-		}
-	}
-}
-
-func (r Row) pick(value func(Sample) float64) []float64 {
-	var all []float64
-	for _, s := range r.Samples {
-		all = append(all, value(s))
-	}
-	return all
-}
-
-// Verdict says whether the target is met: "", "met" or "missed".
-func (r Row) Verdict() string {
-	switch {
-	case r.Target == 0 || math.IsNaN(r.Ratio.Median):
-		return ""
-	case r.Ratio.Median <= r.Target:
-		return "met"
-	}
-	return "missed"
-}
-
-// Select keeps the workloads that names lists (all if empty) and of their entries
-// the programs in against; "edge@PATH" there is another edge's binary beside ours.
-func Select(all []Workload, names, against []string) ([]Workload, error) {
-	var chosen []Workload
-	known := map[string]bool{}
-	for _, w := range all {
-		known[w.Name] = true
-		if len(names) > 0 && !contains(names, w.Name) {
-			continue
-		}
-		var entries []Entry
-		for _, e := range w.Entries {
-			if len(against) == 0 || contains(against, e.Program) {
-				entries = append(entries, e)
-			}
-			if e.Program != "edge" {
-				continue
-			}
-			for _, a := range against {
-				if binary, ok := strings.CutPrefix(a, "edge@"); ok {
-					other := e
-					other.Label, other.Binary = e.Label+"@"+filepath.Base(binary), binary
-					entries = append(entries, other)
-				}
-			}
-		}
-		if w.Entries = entries; len(entries) > 0 {
-			chosen = append(chosen, w)
-		}
-	}
-	for _, n := range names {
-		if !known[n] {
-			return nil, fmt.Errorf("no workload is called %q", n)
-		}
-	}
-	return chosen, nil
-}
-
-func contains(all []string, s string) bool {
-	for _, a := range all {
-		if a == s {
-			return true
-		}
-	}
-	return false
 }

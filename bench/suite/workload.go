@@ -5,9 +5,11 @@
 package suite
 
 import (
+	"fmt"
+	"path/filepath"
+	"slices"
 	"strings"
 
-	"github.com/holdfast-edge/holdfast/bench/backend"
 	"github.com/holdfast-edge/holdfast/bench/load"
 	"github.com/holdfast-edge/holdfast/bench/proxy"
 )
@@ -17,16 +19,34 @@ type Workload struct {
 	Name    string // of -run
 	Title   string
 	Path    string
-	Request load.Request // URL is filled in
-	Fails   bool         // the app answers 502, and that is right
+	Request load.Request // URL and Host are filled in
+	Drive   Drive
+	Rate    int     // of Paced: requests per second
+	Stretch float64 // times the duration of a measurement; 0 is 1
+	Rounds  int     // at most so many; 0: no limit
+	Fails   bool    // the app answers 502, and that is right
 	Entries []Entry
 }
+
+// Drive is how the load is made.
+type Drive int
+
+// The ways of making load.
+const (
+	Wrk    Drive = iota // as fast as it goes, by wrk
+	Closed              // as fast as it goes, by our own generator
+	Paced               // at a constant rate
+	Idle                // a request on each of IdleConnections, then nothing
+)
+
+// IdleConnections is how many connections rest in the workload Idle.
+const IdleConnections = 10_000
 
 // An Entry is a proxy of a workload.
 type Entry struct {
 	proxy.Kind
-	Role   Role
-	Target float64 // of ours: the ratio that is not to be exceeded; 0: none is set
+	Role Role
+	Goal Goal // of ours
 }
 
 // Role says what an entry is for in the ratios.
@@ -39,30 +59,60 @@ const (
 	Reference             // what ours is divided by
 )
 
-// Workloads lists all that is measured, in the order of the result.
-func Workloads() []Workload {
-	edge := proxy.Kind{Label: "edge", Program: "edge"}
-	nginx := proxy.Kind{Label: "nginx", Program: "nginx"}
-	haproxy := proxy.Kind{Label: "haproxy", Program: "haproxy"}
-	bodyLog := proxy.Kind{Label: "nginx, body logged", Program: "nginx", LogBody: true}
-	bodyLogEach := proxy.Kind{Label: "nginx, body logged, unbuffered", Program: "nginx", LogBody: true, Unbuffered: true}
-	visit := visitBody()
-	return []Workload{{
-		Name: "get", Title: "GET 1 KiB", Path: backend.Small,
-		Entries: []Entry{{edge, Ours, 0.85}, {nginx, Reference, 0}, {haproxy, Reference, 0}},
-	}, {
-		Name: "post", Title: "POST 512 B, body captured, record written", Path: backend.Short,
-		Request: load.Request{Method: "POST", Body: visit},
-		Entries: []Entry{{edge, Ours, 0.85}, {bodyLog, Reference, 0}, {bodyLogEach, Reference, 0}, {haproxy, Reference, 0}},
-	}, {
-		Name: "fail", Title: "POST 512 B answered 502, record durable before the answer", Path: backend.Fail, Fails: true,
-		Request: load.Request{Method: "POST", Body: visit},
-		Entries: []Entry{{edge, Ours, 1.2}, {bodyLog, Reference, 0}, {bodyLogEach, Reference, 0}, {haproxy, Reference, 0}},
-	}}
+// A Goal is a target of docs/benchmarks.md: Max is not to be exceeded. The zero
+// Goal is none.
+type Goal struct {
+	Text   string // what is promised, as people say it
+	Metric Metric
+	Of     string // only references of this program count; all if empty
+	Max    float64
 }
 
-// visitBody is 512 bytes of what a tracking script sends.
-func visitBody() string {
-	const start, end = `{"path":"/products/42?ref=mail","referrer":"https://www.example.org/search","screen":"1920x1080","language":"en-GB","note":"`, `"}`
-	return start + strings.Repeat("lorem ipsum dolor ", 40)[:512-len(start)-len(end)] + end
+// Metric is what a goal is about.
+type Metric string
+
+// The metrics: ratios of CPU time per request and of the 99th percentile, and
+// memory as it is, in MiB.
+const (
+	CPU    Metric = "cpu"
+	P99    Metric = "p99"
+	Memory Metric = "memory"
+)
+
+// Select keeps the workloads that names lists (all if empty) and of their entries
+// the programs in against (all if empty); "edge@PATH" there is another edge's
+// binary beside ours.
+func Select(all []Workload, names, against []string) ([]Workload, error) {
+	for _, n := range names {
+		if !slices.ContainsFunc(all, func(w Workload) bool { return w.Name == n }) {
+			var known []string
+			for _, w := range all {
+				known = append(known, w.Name)
+			}
+			return nil, fmt.Errorf("no workload is called %q; there are %s", n, strings.Join(known, ", "))
+		}
+	}
+	var chosen []Workload
+	for _, w := range all {
+		if len(names) > 0 && !slices.Contains(names, w.Name) {
+			continue
+		}
+		var entries []Entry
+		for _, e := range w.Entries {
+			if len(against) == 0 || slices.Contains(against, e.Program) {
+				entries = append(entries, e)
+			}
+			for _, a := range against {
+				binary, other := strings.CutPrefix(a, "edge@")
+				if other && e.Program == "edge" && e.Role == Ours && !e.NoSync {
+					e.Label, e.Binary = e.Label+"@"+filepath.Base(binary), binary
+					entries = append(entries, e)
+				}
+			}
+		}
+		if w.Entries = entries; len(entries) > 0 {
+			chosen = append(chosen, w)
+		}
+	}
+	return chosen, nil
 }
