@@ -37,6 +37,10 @@ type Edge struct {
 	agents *accesslog.UserAgents
 	live   atomic.Pointer[generation]
 	server http1.Server
+	// files is how many descriptors the process may have; 0: not known. It is set
+	// before connections are accepted.
+	files   uint64
+	tunnels tunnels
 
 	mu          sync.Mutex // guards the listeners and reloads
 	listeners   map[string]*listener

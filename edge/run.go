@@ -76,7 +76,7 @@ func Run(ctx context.Context, o Options) error {
 		}
 		return err
 	}
-	e.gate = gate
+	e.gate, e.files = gate, files
 
 	stop := make(chan struct{})
 	swept := make(chan struct{})
@@ -103,10 +103,13 @@ func Run(ctx context.Context, o Options) error {
 		case <-drain.Done():
 		}
 	}()
+	ended := make(chan struct{})
+	go func() { defer close(ended); e.endTunnels(drain) }()
 	if err := e.server.Shutdown(drain); err != nil {
 		log.Warn().Err(err).Msg("not everything could finish; it is recorded")
 	}
 	cancel()
+	<-ended
 	e.lastFailure.report(log)
 	close(stop)
 	<-swept

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -105,12 +106,12 @@ func TestAnswers(t *testing.T) {
 	}
 	st.act = func(a *actor) error {
 		k := (a.i + a.n*st.at) % len(answers)
-		if err := answers[k].take(a, fmt.Sprintf("%s/%d", a.path, k)); err != nil {
+		if err := answers[k].take(a, a.path+strconv.Itoa(k)); err != nil {
 			return fmt.Errorf("%s: %w", answers[k].name, err)
 		}
 		return a.rest(100 * time.Millisecond)
 	}
-	t.Run(st.name, st.run)
+	weather(t, st)
 }
 
 // take asks for the answer, twice on one connection where that is kept.

@@ -16,16 +16,11 @@ const (
 	streamCost = headCost + 2*16<<10 + 128<<10 // the app's side, and one large buffer for a body
 )
 
-// TestClients: clients that are slow, silent or deaf, while others are served.
-func TestClients(t *testing.T) {
+// TestSlowClients: clients that are slow or silent, while others are served.
+func TestSlowClients(t *testing.T) {
 	const trickle = 100 * time.Millisecond
-	large := pattern(2 << 20)
-	download := func(c *call) bool {
-		c.write(fmt.Sprintf("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n", len(large)), large...)
-		return false
-	}
-	for _, st := range []storm{
-		{name: "silent", at: full(1000, 5000), costs: idleCost,
+	weather(t,
+		storm{name: "silent", at: full(500, 5000), costs: idleCost,
 			act: func(a *actor) error {
 				c, err := a.dial(0)
 				if err != nil {
@@ -37,7 +32,7 @@ func TestClients(t *testing.T) {
 				}
 				return nil
 			}},
-		{name: "slow heads", at: full(300, 1000), costs: headCost, outcomes: "rejected 408, client_abort 499",
+		storm{name: "slow heads", at: full(150, 1000), costs: headCost, outcomes: "rejected 408, client_abort 499",
 			act: func(a *actor) error {
 				c, err := a.dial(0)
 				if err != nil {
@@ -50,7 +45,7 @@ func TestClients(t *testing.T) {
 				a.trickle(c, strings.Repeat("a", 100), trickle)
 				return a.refused(c, 408)
 			}},
-		{name: "slow fat heads", at: full(100, 500), costs: fatCost, outcomes: "rejected 408, client_abort 499",
+		storm{name: "slow fat heads", at: full(50, 500), costs: fatCost, outcomes: "rejected 408, client_abort 499",
 			act: func(a *actor) error {
 				c, err := a.dial(0)
 				if err != nil {
@@ -63,7 +58,7 @@ func TestClients(t *testing.T) {
 				a.trickle(c, strings.Repeat("a", 100), trickle)
 				return a.refused(c, 408)
 			}},
-		{name: "slow bodies", at: full(300, 1000), costs: streamCost, outcomes: "-client_abort 499",
+		storm{name: "slow bodies", at: full(150, 1000), costs: streamCost, outcomes: "-client_abort 499",
 			act: func(a *actor) error { // bytes come, so that no time limit ends it
 				c, err := a.dial(0)
 				if err != nil {
@@ -83,7 +78,7 @@ func TestClients(t *testing.T) {
 				a.trickle(c, strings.Repeat("b", 900), trickle)
 				return nil
 			}},
-		{name: "stuck bodies", at: full(200, 1000), costs: streamCost, outcomes: "-rejected 408, -client_abort 499",
+		storm{name: "stuck bodies", at: full(100, 1000), costs: streamCost, outcomes: "-rejected 408, -client_abort 499",
 			act: func(a *actor) error {
 				c, err := a.dial(0)
 				if err != nil {
@@ -96,8 +91,19 @@ func TestClients(t *testing.T) {
 				}
 				return a.refused(c, 408)
 			}},
-		{name: "deaf", at: full(100, 1000), costs: streamCost, outcomes: "+client_abort 499", lossy: true,
-			apps: map[string]script{"/deaf": download},
+	)
+}
+
+// TestDeafClients: clients that ask and never read, while others are served.
+func TestDeafClients(t *testing.T) {
+	large := pattern(2 << 20)
+	download := func(c *call) bool {
+		c.write(fmt.Sprintf("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n", len(large)), large...)
+		return false
+	}
+	weather(t,
+		storm{name: "deaf", at: full(100, 1000), costs: streamCost, outcomes: "+client_abort 499", lossy: true,
+			apps: map[string]script{"/deaf/": download},
 			act: func(a *actor) error {
 				c, err := a.dial(4 << 10)
 				if err != nil {
@@ -110,8 +116,8 @@ func TestClients(t *testing.T) {
 				a.pause(patience) // the edge gives up, which is not seen without reading
 				return nil
 			}},
-		{name: "deaf pipeliners", at: full(30, 200), costs: streamCost, outcomes: "+ok 200, +client_abort 499", lossy: true,
-			apps: map[string]script{"/deaf-pipeliners": func(c *call) bool {
+		storm{name: "deaf pipeliners", at: full(30, 200), costs: streamCost, outcomes: "+ok 200, +client_abort 499", lossy: true,
+			apps: map[string]script{"/deaf-pipeliners/": func(c *call) bool {
 				_, _ = c.read()
 				return c.write("HTTP/1.1 200 OK\r\nContent-Length: 65536\r\n\r\n", large[:64<<10]...)
 			}},
@@ -128,9 +134,7 @@ func TestClients(t *testing.T) {
 				a.pause(patience)
 				return nil
 			}},
-	} {
-		t.Run(st.name, st.run)
-	}
+	)
 }
 
 // refused reads an answer of a status that ends the connection.

@@ -20,7 +20,7 @@ const slowRate = 12_000
 func TestSlowIsServed(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	size := full(200_000, 500_000)
+	size := full(150_000, 500_000)
 	body := pattern(size)
 	s.bad.on("/slow/reader", func(c *call) bool {
 		_, _ = c.read()
