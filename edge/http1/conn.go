@@ -38,8 +38,12 @@ type conn struct {
 	reading  readMode
 	deadline time.Time // of the reads of a head
 
+	readErr error // of the step
+
 	idleMu    sync.Mutex
-	idle      bool      // guarded by idleMu
+	idle      bool      // waiting for a request; guarded by idleMu, written by serve only
+	ticket    uint64    // of the server's lot, while parked; guarded by idleMu
+	idleSince time.Time // guarded by idleMu
 	idleUntil time.Time // the read deadline that is set, if it is that of idling
 
 	app atomic.Pointer[io.Closer] // the other end of a tunnel
@@ -121,22 +125,34 @@ func (w *work) trim() {
 	}
 }
 
-// serve reads and answers requests until the connection ends.
-func (c *conn) serve() {
+// serve reads and answers requests until the connection ends, or is parked: then
+// somebody else calls serve when there is something to do.
+func (c *conn) serve() (parked bool) {
 	defer func() {
+		if parked {
+			return // the connection is not ours any more
+		}
 		if v := recover(); v != nil {
 			c.server.Panicked(v)
 			_ = c.sock.Close()
 		}
+		c.detach()
 	}()
-	defer c.detach()
+	c.enter()
 	for c.state != stateEnd {
 		switch c.state {
 		case stateIdle:
 			if c.unread() == 0 && !c.sleep() {
 				break
 			}
-			if c.sock.Drive(c.step) != nil {
+			err := c.sock.Drive(c.step)
+			if err == nil {
+				err, c.readErr = c.readErr, nil
+			}
+			if errors.Is(err, os.ErrDeadlineExceeded) && c.park() {
+				return true
+			}
+			if err != nil {
 				c.state = stateEnd
 			}
 			c.wake()
@@ -148,6 +164,7 @@ func (c *conn) serve() {
 		}
 	}
 	c.close()
+	return false
 }
 
 // drive is the step of sock.Drive: it answers the requests that have come whole,
@@ -161,7 +178,7 @@ func (c *conn) drive() (leave bool) {
 			n, room, again, err := c.in.tryFill(c.sock)
 			switch {
 			case err != nil:
-				c.state = stateEnd
+				c.readErr = err
 				return true
 			case again:
 				return !c.sleep()
@@ -223,12 +240,22 @@ func (c *conn) sleep() bool {
 		return false
 	}
 	limit := c.server.Limits().IdleTimeout
+	if c.server.lot != nil {
+		limit = min(limit, c.server.parkAfter)
+	}
 	if c.idleUntil.Sub(now) < limit { // set anew at most once a second
-		c.idleUntil = now.Add(limit + time.Second)
+		c.idleUntil = now.Add(limit + min(time.Second, limit/4))
 		_ = c.sock.SetReadDeadline(c.idleUntil)
 	}
-	c.idle = true
+	c.idle, c.idleSince = true, now
 	return true
+}
+
+// enter waits for park to have let go of the connection.
+func (c *conn) enter() {
+	c.idleMu.Lock()
+	c.idle, c.ticket = false, 0
+	c.idleMu.Unlock()
 }
 
 // wake ends the wait. From here on no deadline but those of the request itself is set.
@@ -241,12 +268,44 @@ func (c *conn) wake() {
 	c.idleMu.Unlock()
 }
 
-// wakeIdle ends the wait of an idle connection from outside.
-func (c *conn) wakeIdle() {
+// park leaves the connection, which has been idle for a while, to the server's lot. It
+// returns false if it is to end instead. After true it belongs to whoever takes it out.
+func (c *conn) park() bool {
 	c.idleMu.Lock()
 	defer c.idleMu.Unlock()
-	if c.idle {
+	s := c.server
+	if s.lot == nil || s.draining.Load() || time.Since(c.idleSince) >= s.Limits().IdleTimeout {
+		return false
+	}
+	c.detach()
+	c.idleUntil = time.Time{}
+	_ = c.sock.SetReadDeadline(time.Time{})
+	ticket, ok := s.lot.Park(c.sock, c.resume)
+	c.ticket = ticket
+	if ok {
+		s.parks.Add(1)
+	}
+	return ok
+}
+
+// resume serves the connection again. serve waits for park to have let go.
+func (c *conn) resume() {
+	go c.server.run(c)
+}
+
+// wakeIdle ends the wait of an idle connection from outside, if it has been idle since
+// before a time.
+func (c *conn) wakeIdle(before time.Time) {
+	c.idleMu.Lock()
+	defer c.idleMu.Unlock()
+	switch {
+	case !c.idle || c.idleSince.After(before):
+	case c.ticket == 0:
 		_ = c.sock.SetReadDeadline(time.Unix(1, 0))
+	case c.server.lot.Take(c.ticket):
+		c.ticket = 0
+		c.state = stateEnd
+		c.resume()
 	}
 }
 

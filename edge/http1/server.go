@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/holdfast-edge/holdfast/edge/exchange"
+	"github.com/holdfast-edge/holdfast/edge/socket"
 )
 
 // Limits bound one client connection. Durations of zero are not allowed.
@@ -37,6 +38,12 @@ type Server struct {
 	draining atomic.Bool
 	date     atomic.Pointer[date]
 	wg       sync.WaitGroup
+
+	lot       *socket.Lot   // nil where there is none
+	parkAfter time.Duration // how long a connection is idle before it is parked
+	parks     atomic.Int64  // how often one was
+	tended    chan struct{} // closed when tend has returned
+	quit      chan struct{} // ends tend
 }
 
 // Start serves a connection in a goroutine of its own until it ends. It returns
@@ -54,15 +61,20 @@ func (s *Server) Start(nc net.Conn, most int) bool {
 	}
 	if s.conns == nil {
 		s.conns = make(map[*conn]struct{})
+		s.openLot()
 	}
 	c := newConn(s, nc)
 	s.conns[c] = struct{}{}
 	s.wg.Add(1)
-	go func() {
-		defer s.untrack(c)
-		c.serve()
-	}()
+	go s.run(c)
 	return true
+}
+
+// run serves a connection until it ends or is parked.
+func (s *Server) run(c *conn) {
+	if !c.serve() {
+		s.untrack(c)
+	}
 }
 
 // Connections returns how many connections are open.
@@ -106,10 +118,12 @@ var ErrCut = errors.New("connections were closed before their answers were compl
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.draining.Store(true)
+	now := time.Now()
 	for c := range s.conns {
-		c.wakeIdle()
+		c.wakeIdle(now)
 	}
 	s.mu.Unlock()
+	defer s.closeLot()
 
 	done := make(chan struct{})
 	go func() { s.wg.Wait(); close(done) }()
