@@ -53,9 +53,14 @@ func (f *flight) ask(app *upstream.App, body []byte, whole bool) (*upstream.Conn
 	if whole {
 		length = int64(len(body))
 	}
-	out := http1.GetBuffer(len(x.Head) + len(body) + 1024)
-	defer http1.PutBuffer(out)
-
+	if n := len(x.Head) + len(body) + 1024; n > maxMessage {
+		large := http1.GetBuffer(n)
+		f.message = (*large)[:0]
+		defer func() {
+			f.message = nil
+			http1.PutBuffer(large)
+		}()
+	}
 	var tried upstream.Tried
 	fresh := false
 	var last error
@@ -70,13 +75,11 @@ func (f *flight) ask(app *upstream.App, body []byte, whole bool) (*upstream.Conn
 		}
 		f.upstream = conn.Upstream()
 		conn.Watch(x.Answer)
-		message := upstream.AppendHead((*out)[:0], x, &f.origin, length)
+		f.message = upstream.AppendHead(f.message[:0], x, &f.origin, length)
 		if whole {
-			message = append(message, body...)
-		}
-		if whole {
-			conn.Ask(message)
-		} else if conn.Start(message) {
+			f.message = append(f.message, body...)
+			conn.Ask(f.message)
+		} else if conn.Start(f.message) {
 			f.startUpload(conn)
 		}
 		// After a failed write there may be an answer all the same: an app may

@@ -52,10 +52,10 @@ func (a *answer) acquire() {
 }
 
 func (a *answer) release() {
-	if a.buf != nil {
-		PutBuffer(a.buf)
-		a.buf, a.queued = nil, nil
+	if a.buf == nil {
+		return
 	}
+	a.queued = (*a.buf)[:0]
 }
 
 var errBroken = errors.New("the connection to the client is closed")

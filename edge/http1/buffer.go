@@ -160,6 +160,15 @@ func (b *Buffer) makeRoom() {
 	b.mem, b.mark, b.r, b.w = grown, 0, 0, unread
 }
 
+// empty forgets unread bytes, and gives the memory back if it is more than a small buffer.
+func (b *Buffer) empty() {
+	if b.mem != nil && cap(*b.mem) != smallBuffer {
+		PutBuffer(b.mem)
+		b.mem = nil
+	}
+	b.mark, b.r, b.w, b.full = 0, 0, 0, false
+}
+
 // Free gives the memory back and forgets unread bytes.
 func (b *Buffer) Free() {
 	if b.mem != nil {

@@ -95,7 +95,7 @@ func (c *conn) attach() {
 		return
 	}
 	c.work = works.Get().(*work)
-	c.in.Reset(c)
+	c.in.src = c
 	c.body.c, c.out.c = c, c
 }
 
@@ -106,7 +106,8 @@ func (c *conn) detach() {
 		return
 	}
 	c.work = nil
-	w.in.Free()
+	// Small buffers stay with it: one thing to pool, not three.
+	w.in.empty()
 	w.out.release()
 	w.body.release()
 	w.trim()
