@@ -240,7 +240,7 @@ func (c *Conn) goesOn(w *wait, n int, err error) bool {
 		return false
 	}
 	c.until = time.Time{}
-	now, queue := time.Now(), c.unacknowledged()
+	now, queue := time.Now(), c.Unacknowledged()
 	if n > 0 || queue < w.queue {
 		w.progress = now
 	}
@@ -248,8 +248,9 @@ func (c *Conn) goesOn(w *wait, n int, err error) bool {
 	return now.Sub(w.progress) < c.stall
 }
 
-// unacknowledged is how many bytes were written and not acknowledged by the peer.
-func (c *Conn) unacknowledged() int {
+// Unacknowledged is how many bytes were written that the peer has not acknowledged
+// yet; 0 where that cannot be told. No other goroutine may write meanwhile.
+func (c *Conn) Unacknowledged() int {
 	if c.raw == nil {
 		return 0
 	}

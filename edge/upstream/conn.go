@@ -48,6 +48,7 @@ type Conn struct {
 	armed       time.Time   // the read deadline that is set
 	now         time.Time   // when the clock was last looked at
 	got         bool        // a byte of the answer has arrived
+	pending     int         // bytes of the request the app had not taken when last asked, -1: not asked
 
 	// Of the read under way, and of the request that leaves with it.
 	step   func() bool // made once
@@ -142,6 +143,7 @@ func (c *Conn) Write(p []byte) (int, error) { return c.sock.Write(p) }
 // then what became of it.
 func (c *Conn) Ask(message []byte) {
 	c.await(c.now)
+	c.pending = -1
 	c.ask, c.asked, c.askErr = message, 0, nil
 }
 
@@ -149,6 +151,7 @@ func (c *Conn) Ask(message []byte) {
 // that worked; if not, Asked says why, and ReadHead is worth a try all the same.
 func (c *Conn) Start(head []byte) bool {
 	c.await(c.now)
+	c.pending = -1
 	c.asked, c.askErr = 0, nil
 	if c.stale = c.reused && !c.sock.Quiet(); c.stale {
 		c.askErr = errStale
@@ -166,6 +169,9 @@ func (c *Conn) Asked() (int, error) { return c.asked, c.askErr }
 // ErrInterrupted, io.EOF, or the connection's.
 func (c *Conn) Read(p []byte) (int, error) {
 	c.into = p
+	if c.client != nil && c.client.Flush() != nil {
+		return 0, ErrClientGone
+	}
 	if c.streaming {
 		// The client may have taken long with what came before.
 		c.now = time.Now()
@@ -174,16 +180,13 @@ func (c *Conn) Read(p []byte) (int, error) {
 		}
 	}
 	for {
-		if c.client != nil && c.client.Flush() != nil {
-			return 0, ErrClientGone
-		}
 		limit := c.limit.Load()
 		until := c.now.Add(tick)
 		if limit != 0 && until.UnixNano() > limit {
-			if c.now.UnixNano() >= limit {
+			if c.now.UnixNano() >= limit && !c.takes() {
 				return 0, ErrTimeout
 			}
-			until = time.Unix(0, limit)
+			until = time.Unix(0, c.limit.Load())
 		}
 		// A deadline that still has half a tick to go is left as it is.
 		if c.armed.Sub(c.now) < tick/2 || c.armed.After(until) {
@@ -215,7 +218,24 @@ func (c *Conn) Read(p []byte) (int, error) {
 		if c.client != nil && c.client.Gone() {
 			return 0, ErrClientGone
 		}
+		c.takes()
 	}
+}
+
+// takes reports whether the app has taken some of the request since it was last asked.
+// The kernel may hold so much of a body that a slow app needs longer than its
+// response time to read it; its time begins anew with each part it takes.
+func (c *Conn) takes() bool {
+	if c.limit.Load() == 0 || c.streaming {
+		return false // the upload under way watches itself; or an answer is coming
+	}
+	before, now := c.pending, c.sock.Unacknowledged()
+	c.pending = now
+	if now < before || before < 0 && now > 0 {
+		c.await(c.now)
+		return true
+	}
+	return false
 }
 
 // exchange is the step of sock.Drive: it writes the request, if there is one, and

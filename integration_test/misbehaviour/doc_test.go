@@ -16,7 +16,8 @@
 //	settled_test.go      uploads that go on after their answer
 //	declared_test.go     bodies that are announced and do not come
 //	descriptors_test.go  an edge that is out of descriptors
-//	tunnels_test.go      tunnels, when the edge stops
+//	stop_test.go         tunnels and requests that hang, when the edge stops
+//	halfclose_test.go    clients that end their side and want to hear the rest
 //	soak_test.go         everything at full speed, and what is left of it
 //
 // HOLDFAST_TORTURE=full runs the sizes that are promised, without the race detector;

@@ -20,7 +20,8 @@ const (
 	headerTimeout = time.Second
 	bodyTimeout   = time.Second
 	idleTimeout   = 10 * time.Second
-	response      = time.Second // of the app, for the host quick.test
+	response      = time.Second     // of the app, for the host quick.test
+	farResponse   = 3 * time.Second // of the app that is far away
 	connect       = 2 * time.Second
 )
 
@@ -61,14 +62,14 @@ limits: {header_timeout: %v, body_timeout: %v, idle_timeout: %v, max_body: 16MiB
 apps:
   good: "http://%s"
   quick: {upstreams: ["http://%[5]s"], timeouts: {connect: %v, response: %v}}
-  far: {upstreams: ["http://%[8]s"], timeouts: {connect: %[6]v, response: %[7]v}}
+  far: {upstreams: ["http://%[8]s"], timeouts: {connect: %[6]v, response: %[9]v}}
   patient: {upstreams: ["http://%[5]s"], timeouts: {connect: %[6]v, response: 25s}}
 sites:
   - {hosts: [normal.test], app: good}
   - {hosts: [quick.test], app: quick}
   - {hosts: [patient.test], app: patient}
   - {hosts: [far.test], app: far}
-`, headerTimeout, bodyTimeout, idleTimeout, s.good.addr, s.bad.addr, connect, response, s.far.addr))
+`, headerTimeout, bodyTimeout, idleTimeout, s.good.addr, s.bad.addr, connect, response, s.far.addr, farResponse))
 	return s
 }
 

@@ -90,3 +90,48 @@ func (c *client) echo(text string) error {
 	}
 	return nil
 }
+
+// TestCutShort: a second signal does not wait for requests that hang, whatever state they
+// are in: all of them end at once, and are recorded with what had come of them.
+func TestCutShort(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.bad.on("/hangs", func(c *call) bool { _, _ = c.read(); c.untilClosed(patience); return false })
+	s.bad.on("/stops", func(c *call) bool {
+		_, _ = c.read()
+		c.write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello")
+		c.untilClosed(patience)
+		return false
+	})
+	small := request("POST", "/hangs", "patient.test", "Content-Length: 5") + "hello"
+	large := request("POST", "/hangs", "patient.test", "Content-Length: 100000") + string(pattern(100_000))
+	const each = 10
+	for range each {
+		for _, text := range []string{small, large, request("GET", "/stops", "patient.test")} {
+			if _, err := io.WriteString(s.dial(), text); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for end := time.Now().Add(patience); s.vitals().Connections < 3*each && time.Now().Before(end); {
+		time.Sleep(20 * time.Millisecond)
+	}
+	time.Sleep(500 * time.Millisecond)
+	s.edge.Signal(syscall.SIGTERM)
+	time.Sleep(500 * time.Millisecond)
+	start := time.Now()
+	s.edge.Signal(syscall.SIGTERM)
+	s.edge.Wait(40 * time.Second)
+	if d := time.Since(start); d > 8*time.Second {
+		t.Errorf("after a second signal it took %v to stop", d.Round(100*time.Millisecond))
+	}
+	records := s.edge.Records()
+	for _, r := range records {
+		if r.Outcome != "client_abort" || r.Status != 499 || !r.Body.Complete {
+			t.Errorf("%s %s is recorded as %s %d (%s), complete %v", r.Request.Method, r.Request.URI, r.Outcome, r.Status, r.Reason, r.Body.Complete)
+		}
+	}
+	if len(records) != 3*each {
+		t.Errorf("%d records of %d requests", len(records), 3*each)
+	}
+}
