@@ -4,6 +4,7 @@ package report
 
 import (
 	"encoding/json"
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,11 +36,13 @@ func example() Report {
 	}
 }
 
-// golden compares with a file of testdata; UPDATE=1 writes it.
+var update = flag.Bool("update", false, "write testdata as it is now")
+
+// golden compares with a file of testdata.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", name)
-	if os.Getenv("UPDATE") != "" {
+	if *update {
 		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
