@@ -59,7 +59,7 @@ func run(ctx context.Context, args []string) (err error) {
 	defer app.Stop()
 	b.Backend, b.Place.Backend = app.Tree(), addr
 
-	r := report.Report{Date: time.Now(), Commit: commit(ctx), Command: strings.TrimSpace("go run ./bench " + strings.Join(args, " ")), Versions: versions(ctx, b.Programs),
+	r := report.Report{Date: time.Now(), Commit: commit(ctx), Command: strings.TrimSpace("go run ./bench " + strings.Join(args, " ")), Versions: versions(ctx, b.Programs, o.edge),
 		Duration: o.duration, Rounds: o.rounds, Connections: o.connections}
 	if r.Machine, err = report.Look(dir); err != nil {
 		return err
