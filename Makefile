@@ -25,15 +25,15 @@ fuzz: ## every fuzz target for FUZZTIME each
 	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 	  go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
 
-bench: ## this beside nginx, haproxy and Caddy; about twenty-five minutes on a quiet machine
+bench: ## this beside nginx, haproxy and Caddy; about twenty minutes, on a machine with nothing else to do
 	.ci/tools
 	go build -o bin/ ./bench
-	./bin/bench
+	./bin/bench -json bin/bench.json $(BENCHFLAGS)
 
-bench-quick: ## the same with few and short rounds; about three minutes
+bench-quick: ## the same in three minutes, less exact and without Caddy
 	.ci/tools
 	go build -o bin/ ./bench
-	./bin/bench -duration 1s -rounds 2
+	./bin/bench -duration 1s -rounds 2 -against edge,nginx,haproxy $(BENCHFLAGS)
 
 torture: ## the torture tests at the sizes their issues name; about fifteen minutes
 	HOLDFAST_TORTURE=full go test -count=1 -p 1 -timeout 180m -v ./accesslog ./replay ./integration_test/...

@@ -44,5 +44,9 @@ func role(args []string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	return run(ctx, args)
+	err := run(ctx, args)
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err() // whatever was going on broke because of it
+	}
+	return err
 }

@@ -89,9 +89,13 @@ func look(name string) string {
 	return ""
 }
 
-// versions asks each program what it is.
-func versions(ctx context.Context, p proxy.Programs) []report.Version {
+// versions asks each program what it is. An edge that was given is not of the
+// commit that stands there; it is named.
+func versions(ctx context.Context, p proxy.Programs, given string) []report.Version {
 	all := []report.Version{{Name: "Go", Version: firstLine(ctx, "go", "env", "GOVERSION")}}
+	if given != "" {
+		all = append(all, report.Version{Name: "edge", Version: given})
+	}
 	for _, v := range []struct{ name, path, flag, cut string }{
 		{"nginx", p.Nginx, "-v", "nginx version: nginx/"}, {"haproxy", p.HAProxy, "-v", "HAProxy version "},
 		{"Caddy", p.Caddy, "version", ""}, {"wrk", "wrk", "-v", "wrk "},

@@ -49,7 +49,7 @@ func run(ctx context.Context, args []string) (err error) {
 	if b.Place.Cert, b.Place.Key, err = certificate(dir); err != nil {
 		return err
 	}
-	if err := raiseFileLimit(&b.Programs); err != nil {
+	if err := raiseFileLimit(); err != nil {
 		return err
 	}
 	app, addr, err := proxy.StartHelper(dir, proxy.Backend)
@@ -59,7 +59,7 @@ func run(ctx context.Context, args []string) (err error) {
 	defer app.Stop()
 	b.Backend, b.Place.Backend = app.Tree(), addr
 
-	r := report.Report{Date: time.Now(), Commit: commit(ctx), Command: "bench " + strings.Join(args, " "), Versions: versions(ctx, b.Programs),
+	r := report.Report{Date: time.Now(), Commit: commit(ctx), Command: strings.TrimSpace("go run ./bench " + strings.Join(args, " ")), Versions: versions(ctx, b.Programs, o.edge),
 		Duration: o.duration, Rounds: o.rounds, Connections: o.connections}
 	if r.Machine, err = report.Look(dir); err != nil {
 		return err
@@ -129,19 +129,19 @@ func terminal(f *os.File) bool {
 	return err == nil
 }
 
-// raiseFileLimit lets us and our children have as many open files as we may, root
-// 65,536: ten thousand connections take two each.
-func raiseFileLimit(p *proxy.Programs) error {
+// raiseFileLimit lets us and our children have as many open files as we may. Ten
+// thousand idle connections need as many, and some.
+func raiseFileLimit() error {
 	var now unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &now); err != nil {
 		return fmt.Errorf("getrlimit: %w", err)
 	}
-	p.Files = now.Cur
-	for _, want := range []uint64{max(now.Max, 65536), now.Max} {
-		if unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: want, Max: max(want, now.Max)}) == nil {
-			p.Files = want
-			return nil
-		}
+	if now.Max < suite.IdleConnections+1000 {
+		now.Max = suite.IdleConnections + 1000 // only root may
+	}
+	now.Cur = now.Max
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &now); err != nil {
+		return fmt.Errorf("%d open files are needed (ulimit -n): %w", now.Max, err)
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -60,6 +61,7 @@ type conn struct {
 // ends, and says which with one line on ready. It returns only errors.
 func Serve(ready io.Writer) error {
 	runtime.LockOSThread()
+	debug.SetGCPercent(-1) // see raw.go
 	ln, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("socket: %w", err)
@@ -95,11 +97,11 @@ func Serve(ready io.Writer) error {
 func (a *app) loop(ln int) error {
 	events := make([]unix.EpollEvent, 256)
 	for {
-		n, err := unix.EpollWait(a.epoll, events, -1)
-		if err != nil && !errors.Is(err, unix.EINTR) {
-			return fmt.Errorf("epoll_wait: %w", err)
+		n, errno := wait(a.epoll, events)
+		if errno != 0 && errno != unix.EINTR {
+			return fmt.Errorf("epoll_wait: %w", errno)
 		}
-		for i := range max(n, 0) {
+		for i := range n {
 			fd := int(events[i].Fd)
 			if fd == ln {
 				if err := a.accept(ln); err != nil {
@@ -125,14 +127,15 @@ func (a *app) watch(fd int, events uint32) error {
 // accept takes all connections that wait.
 func (a *app) accept(ln int) error {
 	for {
-		fd, _, err := unix.Accept4(ln, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-		switch {
-		case errors.Is(err, unix.EAGAIN):
+		fd, errno := accept(ln)
+		switch errno {
+		case 0:
+		case unix.EAGAIN:
 			return nil
-		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ECONNABORTED):
+		case unix.EINTR, unix.ECONNABORTED:
 			continue
-		case err != nil:
-			return fmt.Errorf("accept: %w", err)
+		default:
+			return fmt.Errorf("accept: %w", errno)
 		}
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 		if fd >= len(a.conns) {
@@ -163,13 +166,13 @@ func (a *app) serve(fd int, events uint32) bool {
 		return !c.close || c.next != nil
 	}
 	for {
-		n, err := unix.Read(fd, a.buf)
+		n, errno := read(fd, a.buf)
 		switch {
-		case errors.Is(err, unix.EINTR):
+		case errno == unix.EINTR:
 			continue
-		case errors.Is(err, unix.EAGAIN):
+		case errno == unix.EAGAIN:
 			return true
-		case err != nil || n == 0:
+		case n == 0: // the end, or an error
 			return false
 		}
 		if !a.take(c, a.buf[:n]) || !c.flush(fd) {
@@ -257,13 +260,14 @@ func (a *app) begin(c *conn, head []byte) bool {
 // flush writes what the socket takes.
 func (c *conn) flush(fd int) bool {
 	for len(c.out) > 0 {
-		n, err := unix.Write(fd, c.out)
-		switch {
-		case errors.Is(err, unix.EINTR):
+		n, errno := write(fd, c.out)
+		switch errno {
+		case 0:
+		case unix.EINTR:
 			continue
-		case errors.Is(err, unix.EAGAIN):
+		case unix.EAGAIN:
 			return true
-		case err != nil:
+		default:
 			return false
 		}
 		c.out = c.out[n:]

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"runtime/debug"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,6 +27,8 @@ func Relay(listen, app string) error {
 	if err != nil {
 		return err
 	}
+	debug.SetGCPercent(-1) // see raw.go
+	runtime.GOMAXPROCS(runtime.NumCPU() + 1)
 	failed := make(chan error)
 	for range runtime.NumCPU() {
 		go func() {
@@ -62,11 +65,11 @@ func relay(from, to netip.AddrPort) error {
 	peers := map[int]int{}
 	buf, events := make([]byte, 64<<10), make([]unix.EpollEvent, 256)
 	for {
-		n, err := unix.EpollWait(epoll, events, -1)
-		if err != nil && !errors.Is(err, unix.EINTR) {
-			return fmt.Errorf("epoll_wait: %w", err)
+		n, errno := wait(epoll, events)
+		if errno != 0 && errno != unix.EINTR {
+			return fmt.Errorf("epoll_wait: %w", errno)
 		}
-		for i := range max(n, 0) {
+		for i := range n {
 			fd := int(events[i].Fd)
 			if fd == ln {
 				a, b, err := pair(ln, to)
@@ -92,8 +95,9 @@ func relay(from, to netip.AddrPort) error {
 
 // pair takes a client and connects to the app for it.
 func pair(ln int, to netip.AddrPort) (client, app int, err error) {
-	if client, _, err = unix.Accept4(ln, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC); err != nil {
-		return 0, 0, err
+	client, errno := accept(ln)
+	if errno != 0 {
+		return 0, 0, errno
 	}
 	if app, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
 		return 0, 0, fmt.Errorf("socket: %w", err)
@@ -109,14 +113,14 @@ func pair(ln int, to netip.AddrPort) (client, app int, err error) {
 // here: what a socket does not take at once ends the connection.
 func pass(from, to int, buf []byte) bool {
 	for {
-		n, err := unix.Read(from, buf)
+		n, errno := read(from, buf)
 		switch {
-		case errors.Is(err, unix.EAGAIN):
+		case errno == unix.EAGAIN:
 			return true
-		case err != nil || n == 0:
+		case n == 0: // the end, or an error
 			return false
 		}
-		if m, err := unix.Write(to, buf[:n]); err != nil || m < n {
+		if m, _ := write(to, buf[:n]); m < n {
 			return false
 		}
 		if n < len(buf) {

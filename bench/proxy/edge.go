@@ -68,6 +68,8 @@ func (l Log) Since(e Log) Log {
 	return Log{l.Lines - e.Lines, l.Dropped - e.Dropped, l.Records - e.Records, l.Failed - e.Failed, l.Commits - e.Commits}
 }
 
+func (p *Proxy) admin() string { return filepath.Join(p.dir, "edge.sock") }
+
 // Log asks a running edge. Others answer with zeros.
 func (p *Proxy) Log() (Log, error) {
 	var status struct {
@@ -76,7 +78,7 @@ func (p *Proxy) Log() (Log, error) {
 	if p.Kind.Program != "edge" {
 		return status.Log, nil
 	}
-	conn, err := net.Dial("unix", filepath.Join(p.dir, "edge.sock"))
+	conn, err := net.Dial("unix", p.admin())
 	if err != nil {
 		return status.Log, err
 	}

@@ -21,7 +21,7 @@ func startHAProxy(k Kind, programs Programs, at Place, dir, addr string) (*Proce
 		}
 		bind += fmt.Sprintf(" ssl crt %s ssl-min-ver TLSv1.3", pem)
 	}
-	path, err := write(dir, "haproxy.cfg", haproxyConfig(k, at, bind, programs.Files))
+	path, err := write(dir, "haproxy.cfg", haproxyConfig(k, at, bind))
 	if err != nil {
 		return nil, err
 	}
@@ -47,15 +47,18 @@ func joined(dir, cert, key string) (string, error) {
 	return path, os.WriteFile(path, all, 0o600)
 }
 
-func haproxyConfig(k Kind, at Place, bind string, files uint64) string {
+// haproxyConfig lets haproxy have more connections than twice its open files would
+// do for: idle ones have no connection to the app.
+func haproxyConfig(k Kind, at Place, bind string) string {
 	proto := "http"
 	if k.TLS {
 		proto = "https"
 	}
-	return strings.NewReplacer("MAXCONN", fmt.Sprint(min(20000, max(files, 1000)/2-200)), "BIND", bind, "BACKEND", at.Backend, "HOST", Host, "PROTO", proto).Replace(`
+	return strings.NewReplacer("BIND", bind, "BACKEND", at.Backend, "HOST", Host, "PROTO", proto).Replace(`
 global
   nbthread 2
-  maxconn MAXCONN
+  maxconn 15000
+  no strict-limits
   log stdout format raw local0
 defaults
   mode http

@@ -90,10 +90,10 @@ type StartError struct{ Name, What, Stderr string }
 
 func (e *StartError) Error() string { return e.Name + ": " + e.What + "\n" + e.Stderr }
 
-// await waits until addr takes connections.
-func (p *Process) await(ctx context.Context, addr string) error {
-	for range 200 {
-		c, err := net.DialTimeout("tcp", addr, time.Second)
+// await waits until addr takes connections, at most half a minute.
+func (p *Process) await(ctx context.Context, network, addr string) error {
+	for range 600 {
+		c, err := net.DialTimeout(network, addr, time.Second)
 		if err == nil {
 			return c.Close()
 		}

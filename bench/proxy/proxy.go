@@ -33,7 +33,6 @@ type Kind struct {
 type Programs struct {
 	Edge, EdgeNoSync, Nginx, HAProxy, Caddy string   // empty if there is none
 	EdgeEnv                                 []string // NAME=value, on top of the environment without GO*
-	Files                                   uint64   // open files that each may have
 }
 
 // A Place is what a proxy needs around it.
@@ -89,11 +88,16 @@ func Start(ctx context.Context, k Kind, programs Programs, at Place) (*Proxy, er
 	if err != nil {
 		return nil, err
 	}
-	if err := p.await(ctx, addr); err != nil {
+	proxy := &Proxy{Process: p, Kind: k, Addr: addr, dir: dir}
+	err = p.await(ctx, "tcp", addr)
+	if err == nil && k.Program == "edge" { // its port is open before it is ready
+		err = p.await(ctx, "unix", proxy.admin())
+	}
+	if err != nil {
 		p.Stop()
 		return nil, err
 	}
-	return &Proxy{Process: p, Kind: k, Addr: addr, dir: dir}, nil
+	return proxy, nil
 }
 
 // Remove stops the proxy and removes what it wrote.

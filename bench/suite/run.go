@@ -58,10 +58,7 @@ func (b *Bench) Run(ctx context.Context, w Workload) (_ Table, err error) {
 	if t.skipWithoutOurs() {
 		return t, nil
 	}
-	rounds := b.Rounds
-	if w.Rounds > 0 {
-		rounds = min(rounds, w.Rounds)
-	}
+	rounds := w.rounds(b.Rounds)
 	for round := range rounds {
 		for k := range proxies {
 			i := (round + k) % len(proxies)
@@ -111,9 +108,6 @@ func (b *Bench) measure(ctx context.Context, w Workload, p *proxy.Proxy, d time.
 	before, err := b.clocks(p)
 	if err != nil {
 		return s, err
-	}
-	if w.Stretch > 0 {
-		d = time.Duration(float64(d) * w.Stretch)
 	}
 	if s.Result, s.Memory, err = b.drive(ctx, w, p, d); err != nil {
 		return s, err
@@ -192,6 +186,17 @@ func idle(ctx context.Context, q load.Request, p *proxy.Proxy, d time.Duration) 
 		err = fmt.Errorf("%d of %d idle connections were closed", IdleConnections-alive, IdleConnections)
 	}
 	return r, memory, err
+}
+
+// rounds is how many are measured where most workloads have n.
+func (w Workload) rounds(n int) int {
+	if w.Rounds > 0 {
+		n = min(n, w.Rounds)
+	}
+	if w.Twice {
+		n *= 2
+	}
+	return n
 }
 
 // check refuses a measurement of something else than the workload.

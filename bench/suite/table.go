@@ -65,13 +65,16 @@ func (t *Table) finish(w Workload) {
 		r := &t.Rows[i]
 		r.CPU = measure.Summarise(r.pick(cpu))
 		r.Rate = measure.Summarise(r.pick(func(s Sample) float64 { return float64(s.Requests) / s.Duration.Seconds() }))
+		r.Memory = measure.Summarise(r.pick(mebibytes))
+		r.P50, r.P99, r.P999 = measure.Summarise(nil), measure.Summarise(nil), measure.Summarise(nil)
+		if len(r.Samples) == 0 || w.Drive == Idle { // which is not about latency
+			continue
+		}
 		r.P50 = measure.Summarise(r.pick(func(s Sample) float64 { return ms(s.P50) }))
 		r.P99 = measure.Summarise(r.pick(p99))
-		r.P999 = measure.Summarise(nil)
-		if len(r.Samples) > 0 && r.Samples[0].Requests >= 2000 { // else it is one request or two
+		if r.Samples[0].Requests >= 2000 { // else it is one request or two
 			r.P999 = measure.Summarise(r.pick(func(s Sample) float64 { return ms(s.P999) }))
 		}
-		r.Memory = measure.Summarise(r.pick(mebibytes))
 	}
 	for i := range t.Rows {
 		r := &t.Rows[i]

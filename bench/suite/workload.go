@@ -21,10 +21,10 @@ type Workload struct {
 	Path    string
 	Request load.Request // URL and Host are filled in
 	Drive   Drive
-	Rate    int     // of Paced: requests per second
-	Stretch float64 // times the duration of a measurement; 0 is 1
-	Rounds  int     // at most so many; 0: no limit
-	Fails   bool    // the app answers 502, and that is right
+	Rate    int  // of Paced: requests per second
+	Rounds  int  // at most so many; 0: no limit
+	Twice   bool // as many rounds again, for a difference that is small
+	Fails   bool // the app answers 502, and that is right
 	Entries []Entry
 }
 
@@ -50,22 +50,22 @@ type Entry struct {
 }
 
 // Role says what an entry is for in the ratios.
-type Role int
+type Role string
 
 // Roles of entries.
 const (
-	Shown     Role = iota // in the table only
-	Ours                  // divided by the best reference of its round
-	Reference             // what ours is divided by
+	Shown     Role = "shown"     // in the table only
+	Ours      Role = "ours"      // divided by the best reference of its round
+	Reference Role = "reference" // what ours is divided by
 )
 
 // A Goal is a target of docs/benchmarks.md: Max is not to be exceeded. The zero
 // Goal is none.
 type Goal struct {
-	Text   string // what is promised, as people say it
-	Metric Metric
-	Of     string // only references of this program count; all if empty
-	Max    float64
+	Text   string  `json:"text"` // what is promised, as people say it
+	Metric Metric  `json:"metric"`
+	Of     string  `json:"of,omitempty"` // only references of this program count; all if empty
+	Max    float64 `json:"max"`
 }
 
 // Metric is what a goal is about.
