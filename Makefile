@@ -23,7 +23,7 @@ demo: build ## the accident and its repair, on loopback
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
-	  go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+	  go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$p || exit 1; done; done
 
 bench: ## this beside nginx, haproxy and Caddy; about twenty-five minutes on a quiet machine
 	.ci/tools
@@ -35,7 +35,7 @@ bench-quick: ## the same with few and short rounds; about three minutes
 	go build -o bin/ ./bench
 	./bin/bench -duration 1s -rounds 2
 
-torture: ## the torture tests at the sizes their issues name; about fifteen minutes
+torture: ## the torture tests at the sizes their issues name; about twenty minutes
 	HOLDFAST_TORTURE=full go test -count=1 -p 1 -timeout 180m -v ./accesslog ./replay ./integration_test/...
 
 install-tools: ## the programs the integration tests drive; needs root
