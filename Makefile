@@ -23,7 +23,7 @@ demo: build ## the accident and its repair, on loopback
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
-	  go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+	  go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$p || exit 1; done; done
 
 bench: ## this beside nginx, haproxy and Caddy; about twenty minutes, on a machine with nothing else to do
 	.ci/tools
@@ -35,7 +35,7 @@ bench-quick: ## the same in three minutes, less exact and without Caddy
 	go build -o bin/ ./bench
 	./bin/bench -duration 1s -rounds 2 -against edge,nginx,haproxy $(BENCHFLAGS)
 
-torture: ## the torture tests at the sizes their issues name; about fifteen minutes
+torture: ## the torture tests at the sizes their issues name; about twenty minutes
 	HOLDFAST_TORTURE=full go test -count=1 -p 1 -timeout 180m -v ./accesslog ./replay ./integration_test/...
 
 install-tools: ## the programs the integration tests drive; needs root

@@ -116,17 +116,3 @@ func TestDecoder(t *testing.T) {
 		}
 	}
 }
-
-// Whatever is decoded, in whatever pieces it comes, Read and Next agree and take the
-// same bytes.
-func FuzzDecoder(f *testing.F) {
-	f.Add([]byte("5\r\nhello\r\n0\r\n\r\nGET"))
-	f.Add([]byte("5;x\r\nhello\r\n0\r\nA: b\r\n\r\n"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		a, _, _, errA := decodeAll(bytes.NewReader(data), bodyChunked, 0, true)
-		b, _, _, errB := decodeAll(iotest.OneByteReader(bytes.NewReader(data)), bodyChunked, 0, false)
-		if a != b || (errA == nil) != (errB == nil) {
-			t.Fatalf("at once %q %v, byte by byte %q %v", a, errA, b, errB)
-		}
-	})
-}

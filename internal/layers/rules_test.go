@@ -49,9 +49,17 @@ var rooms = []room{
 	{"internal/terminal", []string{"internal/terminal/ptytest"}, "helpers stand alone"},
 	{"internal/...", []string{"internal/..."}, "what everybody may use can use nobody"},
 	{"bench/...", []string{"bench/..."}, "the benchmark runs the binaries that users run; it has no other way in"},
+	{"integration_test/differential/rfc", nil, "the reference shares no code with what it judges"},
+	{"integration_test/differential/generate", nil, "what is made up must not depend on who reads it"},
+	{"integration_test/differential", []string{"edge/exchange", "edge/http1", "edge/upstream", "routing", "integration_test/..."},
+		"it compares the data plane's own parsers, in process, with others"},
 	{"integration_test/...", []string{"accesslog", "configs", "routing", "internal/...", "integration_test/..."},
 		"the integration tests drive the binaries from outside, and read what they left with the public readers"},
 }
+
+// references are what tests of every room may import: readers and makers of messages that
+// share no code with what is tested.
+var references = []string{"integration_test/differential/rfc", "integration_test/differential/generate"}
 
 // A ban is an import that only some rooms may have, standard library included.
 type ban struct {
