@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/holdfast-edge/holdfast/accesslog"
+	"github.com/holdfast-edge/holdfast/edge/upstream"
 )
 
 // admin is the socket that the commands talk to. Who may connect to it is decided by
@@ -108,17 +109,18 @@ func (e *Edge) adminStatus(w http.ResponseWriter, stats accesslog.Stats) {
 	addrs := e.addresses()
 	e.mu.Unlock()
 	writeJSON(w, struct {
-		PID         int       `json:"pid"`
-		Path        string    `json:"path"`
-		Generation  string    `json:"generation"`
-		Since       time.Time `json:"since"`
-		HTTP        []string  `json:"http"`
-		Connections int       `json:"connections"`
-		Goroutines  int       `json:"goroutines"`
-		Heap        uint64    `json:"heap"`
-		Log         log       `json:"log"`
+		PID         int               `json:"pid"`
+		Path        string            `json:"path"`
+		Generation  string            `json:"generation"`
+		Since       time.Time         `json:"since"`
+		HTTP        []string          `json:"http"`
+		Connections int               `json:"connections"`
+		Goroutines  int               `json:"goroutines"`
+		Heap        uint64            `json:"heap"`
+		Log         log               `json:"log"`
+		Apps        []upstream.Status `json:"apps"`
 	}{os.Getpid(), g.cfg.Path, g.id, g.since, addrs, e.server.Connections(), runtime.NumGoroutine(), liveHeap(),
-		log{stats.Lines, stats.LinesDropped, stats.Records, stats.RecordsFailed, stats.RecordBatches}})
+		log{stats.Lines, stats.LinesDropped, stats.Records, stats.RecordsFailed, stats.RecordBatches}, g.status()})
 }
 
 // liveHeap is what the last garbage collection found in use, in bytes.

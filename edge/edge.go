@@ -41,29 +41,25 @@ type Edge struct {
 	// before connections are accepted.
 	files   uint64
 	tunnels tunnels
+	lookup  chan struct{} // names of upstreams that are being looked up
 
 	mu          sync.Mutex // guards the listeners and reloads
 	listeners   map[string]*listener
 	lastFailure failureLog
 }
 
+// maxLookups bounds how many names of upstreams are looked up at a time: with thousands
+// of them a start would use up descriptors and flood the name server.
+const maxLookups = 32
+
 func newEdge(log zerolog.Logger, store Store, ids *accesslog.IDs, cfg *configs.Config) *Edge {
 	e := &Edge{log: log, store: store, ids: ids, agents: accesslog.NewUserAgents(),
-		listeners: make(map[string]*listener)}
-	e.live.Store(newGeneration(cfg, nil, e.marked))
+		listeners: make(map[string]*listener), lookup: make(chan struct{}, maxLookups)}
+	e.live.Store(newGeneration(cfg, nil, e.watch))
 	e.server.Limits = func() http1.Limits { return e.live.Load().limits }
 	e.server.Handler = e.serve
 	e.server.Panicked = func(v any) { e.log.Error().Interface("panic", v).Msg("a bug: a connection was closed") }
 	return e
-}
-
-// marked says when an upstream goes down or comes back, once each time.
-func (e *Edge) marked(upstream string, cause error) {
-	if cause == nil {
-		e.log.Info().Str("upstream", upstream).Msg("the upstream is back")
-		return
-	}
-	e.log.Warn().Str("upstream", upstream).Err(cause).Msg("the upstream is down; what fails is recorded")
 }
 
 // sweep closes idle connections to apps whose time is up, until stop is closed.

@@ -65,15 +65,15 @@ func (f *flight) ask(app *upstream.App, body []byte, whole bool) (*upstream.Conn
 	fresh := false
 	var last error
 	for try := 1; ; try++ {
-		conn, err := app.Acquire(context.Background(), x.Now, &tried, fresh)
+		conn, err := app.Acquire(context.Background(), x.Answer, x.Now, &tried, fresh)
 		if err != nil {
-			if last == nil {
-				last = upstream.ErrUnreachable
+			if last == nil || errors.Is(err, upstream.ErrClientGone) {
+				last = err
 			}
 			f.unanswered(last)
 			return nil, nil
 		}
-		f.upstream = conn.Upstream()
+		f.upstream, f.origin.Host = conn.Upstream(), conn.Host()
 		conn.Watch(x.Answer)
 		f.message = upstream.AppendHead(f.message[:0], x, &f.origin, length)
 		if whole {
@@ -129,8 +129,10 @@ func (f *flight) unanswered(err error) {
 		f.lost("the client left before the app answered")
 	case errors.Is(err, upstream.ErrTimeout):
 		f.refuse(504, accesslog.Timeout, "the app did not answer within its response timeout")
+	case errors.Is(err, upstream.ErrBusy):
+		f.refuse(503, accesslog.UpstreamDown, upstream.Reason(err))
 	case errors.Is(err, upstream.ErrUnreachable):
-		f.refuse(502, accesslog.UpstreamDown, "no upstream took the connection")
+		f.refuse(502, accesslog.UpstreamDown, upstream.Reason(err))
 	case errors.Is(err, upstream.ErrMalformed):
 		f.refuse(502, accesslog.UpstreamDown, "the app's answer is malformed")
 	default:

@@ -53,7 +53,7 @@ func (e *Edge) swap(cfg *configs.Config) error {
 	if cfg.Admin != old.cfg.Admin {
 		return fmt.Errorf("`admin` changed from %s to %s: that needs a restart", old.cfg.Admin, cfg.Admin)
 	}
-	g := newGeneration(cfg, old, e.marked)
+	g := newGeneration(cfg, old, e.watch)
 	if g.id == old.id {
 		g.since = old.since
 	}
@@ -61,6 +61,7 @@ func (e *Edge) swap(cfg *configs.Config) error {
 	if err != nil {
 		return e.explainListen(err)
 	}
+	g.start(old)
 	e.live.Store(g)
 	e.gate.set(cfg.Diagnostics.Level)
 	e.startListeners(opened, cfg.Listen.HTTP)

@@ -78,6 +78,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	e.gate, e.files = gate, files
 
+	e.live.Load().start(nil)
 	stop := make(chan struct{})
 	swept := make(chan struct{})
 	go func() { defer close(swept); e.sweep(stop) }()

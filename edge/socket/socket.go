@@ -273,7 +273,12 @@ func (c *Conn) WasCut() bool { return c.cut.Load() }
 // Quiet reports, without waiting, whether an idle connection is open and has nothing
 // to read: what arrives unasked would be taken for the next answer. Where that cannot
 // be told it returns true.
-func (c *Conn) Quiet() bool { return c.look(quiet, true) }
+func (c *Conn) Quiet() bool {
+	if q, ok := c.secure.(interface{ Quiet() bool }); ok {
+		return q.Quiet() // it may hold back bytes that are off the socket already
+	}
+	return c.look(quiet, true)
+}
 
 // QuietNow is Quiet for a step of Drive.
 func (c *Conn) QuietNow() bool {

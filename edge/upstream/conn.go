@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"strconv"
 	"sync/atomic"
@@ -37,6 +36,7 @@ type Conn struct {
 	expires  time.Time
 	life     time.Duration // how long it may stay idle after this answer
 	app      *App          // that acquired it
+	from     *address      // where it leads, if its endpoint has a name
 
 	// Of the wait for the app: until when (Unix nanoseconds, 0 for ever), whom to ask
 	// whether it is still worth it, and whether to stop.
@@ -67,8 +67,8 @@ type Conn struct {
 // while it was idle.
 var errStale = errors.New("the app closed the idle connection")
 
-func newConn(e *Endpoint, nc net.Conn) *Conn {
-	c := &Conn{endpoint: e, sock: socket.New(nc)}
+func newConn(e *Endpoint, sock *socket.Conn) *Conn {
+	c := &Conn{endpoint: e, sock: sock}
 	c.step = c.exchange
 	c.in.Reset(c)
 	return c
@@ -82,6 +82,9 @@ func (c *Conn) use(app *App) {
 
 // Upstream is the name of the endpoint.
 func (c *Conn) Upstream() string { return c.endpoint.Name }
+
+// Host is what the Host field of a request has to say here, "" for what the client sent.
+func (c *Conn) Host() string { return c.endpoint.host }
 
 // Reused reports whether the connection had carried an exchange before.
 func (c *Conn) Reused() bool { return c.reused }
@@ -356,11 +359,13 @@ func (c *Conn) Release(written bool) {
 	e := c.endpoint
 	e.active.Add(-1)
 	c.app.well(e)
+	gate := c.app.gate // left when the connection is in the pool: it is not counted twice
 	keep := written && c.body.Done() && !c.head.Close && c.head.Status != 101 &&
 		!c.interrupted.Load() && !c.sock.WasCut() && len(c.in.Unread()) == 0
 	c.in.Free()
 	if !keep || c.life <= 0 {
 		_ = c.sock.Close()
+		gate.leave()
 		return
 	}
 	c.client, c.got, c.streaming = nil, false, false
@@ -368,6 +373,7 @@ func (c *Conn) Release(written bool) {
 	c.limit.Store(0)
 	c.expires = c.now.Add(c.life)
 	e.put(c)
+	gate.leave()
 }
 
 // Discard ends the exchange and the connection. broke says that the app broke it off.
@@ -378,6 +384,7 @@ func (c *Conn) Discard(broke bool) {
 	}
 	c.in.Free()
 	_ = c.sock.Close()
+	c.app.gate.leave()
 }
 
 // Detach hands the connection over after a 101 answer, with what was read ahead.
@@ -420,6 +427,7 @@ func (d *Detached) Close() error {
 		return nil
 	}
 	d.c.endpoint.active.Add(-1)
+	defer d.c.app.gate.leave()
 	return d.c.sock.Close()
 }
 

@@ -48,14 +48,14 @@ func TestDialCounts(t *testing.T) {
 	a := NewApp("a", []*Endpoint{e})
 	a.Connect, a.Response = time.Second, time.Second
 	var tried Tried
-	c, err := a.Acquire(context.Background(), time.Now(), &tried, false)
+	c, err := a.Acquire(context.Background(), nil, time.Now(), &tried, false)
 	if err != nil || e.active.Load() != 1 {
 		t.Fatalf("%v, %d active", err, e.active.Load())
 	}
 	c.Discard(false)
 	_ = ln.Close()
 	tried = 0
-	if _, err := a.Acquire(context.Background(), time.Now(), &tried, true); !errors.Is(err, ErrUnreachable) || e.active.Load() != 0 {
+	if _, err := a.Acquire(context.Background(), nil, time.Now(), &tried, true); !errors.Is(err, ErrUnreachable) || e.active.Load() != 0 {
 		t.Errorf("%v, %d active", err, e.active.Load())
 	}
 }

@@ -36,7 +36,7 @@ func (e *Endpoint) reuse(now time.Time) *Conn {
 // put keeps a connection for reuse.
 func (e *Endpoint) put(c *Conn) {
 	e.mu.Lock()
-	if len(e.idle) < maxIdle && !e.closed {
+	if len(e.idle) < maxIdle && !e.closed && !c.from.left() {
 		e.idle = append(e.idle, c)
 		c = nil
 	}

@@ -94,6 +94,7 @@ var bans = []ban{
 	{"github.com/invopop/jsonschema", []string{"configs"}, false, "the schema comes from the types in configs"},
 	{"github.com/mssola/useragent", []string{"accesslog"}, false, "it has panicked: one function guards it"},
 	{"filippo.io/age/...", []string{"accesslog", "accesslog/...", "internal/..."}, true, "payloads are sealed and opened in one place"},
+	{"golang.org/x/net/dns/...", []string{"edge/upstream"}, true, "names of upstreams are looked up in one place"},
 	{"golang.org/x/net/idna", []string{"routing"}, false, "host names have one parser"},
 
 	// Tests only.
