@@ -2,7 +2,7 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 20s
 
-.PHONY: build test check lint demo fuzz torture install-tools
+.PHONY: build test check lint demo fuzz torture bench bench-quick install-tools
 
 build: ## bin/edge and bin/replay
 	go build -o bin/ ./cmd/...
@@ -23,9 +23,19 @@ demo: build ## the accident and its repair, on loopback
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
-	  go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+	  go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$p || exit 1; done; done
 
-torture: ## the torture tests at the sizes their issues name; about fifteen minutes
+bench: ## this beside nginx, haproxy and Caddy; about twenty minutes, on a machine with nothing else to do
+	.ci/tools
+	go build -o bin/ ./bench
+	./bin/bench -json bin/bench.json $(BENCHFLAGS)
+
+bench-quick: ## the same in three minutes, less exact and without Caddy
+	.ci/tools
+	go build -o bin/ ./bench
+	./bin/bench -duration 1s -rounds 2 -against edge,nginx,haproxy $(BENCHFLAGS)
+
+torture: ## the torture tests at the sizes their issues name; about twenty minutes
 	HOLDFAST_TORTURE=full go test -count=1 -p 1 -timeout 180m -v ./accesslog ./replay ./integration_test/...
 	HOLDFAST_TLS=1 go test -count=1 -p 1 -timeout 60m -v ./integration_test/dataplane ./integration_test/desync
 

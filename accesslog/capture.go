@@ -3,7 +3,6 @@ package accesslog
 import (
 	"bytes"
 	"crypto/sha256"
-	"hash"
 	"io"
 	"os"
 	"sync"
@@ -69,7 +68,6 @@ type Capture struct {
 	mem   []byte
 	spill *spill
 	err   error
-	hash  hash.Hash
 
 	sealed bool
 	body   Body
@@ -139,18 +137,12 @@ func (c *Capture) writeSpill(p []byte) error {
 		if err != nil {
 			return err // what is in memory stays
 		}
-		if c.hash == nil {
-			c.hash = sha256.New()
-		}
-		c.hash.Reset()
 		c.grow(memoryLimit)
 		c.spill = s
-		c.hash.Write(c.mem)
 		if err := s.write(c.mem); err != nil {
 			return err
 		}
 	}
-	c.hash.Write(p)
 	for len(p) > 0 {
 		if len(c.mem) == memoryLimit {
 			c.mem = c.mem[:0]
@@ -223,11 +215,10 @@ func (c *Capture) Seal(complete bool) (Body, []byte, *Blob, error) {
 	}
 	if c.spill == nil {
 		c.body.SHA256 = sha256.Sum256(c.memory())
-	} else if name, err := c.spill.seal(); err != nil {
+	} else if name, err := c.spill.seal(&c.body.SHA256); err != nil {
 		c.fail(err)
 		c.body.SHA256 = sha256.Sum256(nil)
 	} else {
-		c.hash.Sum(c.body.SHA256[:0])
 		c.blob = &Blob{Name: name, Bytes: c.kept}
 	}
 	c.sealed = true
@@ -252,7 +243,7 @@ func (c *Capture) Release() {
 		c.spill.remove()
 	}
 	c.store.buffers.put(c.mem)
-	*c = Capture{store: c.store, hash: c.hash}
+	*c = Capture{store: c.store}
 	c.store.captures.Put(c)
 }
 

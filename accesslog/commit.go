@@ -3,6 +3,7 @@ package accesslog
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -77,6 +78,8 @@ func (c *committer) commit(r *Record) error {
 		c.leading = true
 		w.lead = true
 		c.mu.Unlock()
+		// Those whose answers have come already may be about to commit as well.
+		runtime.Gosched()
 	}
 	if w.lead {
 		c.lead(w)

@@ -134,11 +134,17 @@ func TestPlaintextRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		bytesOf := func(name string) []byte { return rapid.SliceOf(rapid.Byte()).Draw(t, name) }
 		p := &Payload{Scheme: string(bytesOf("scheme")), Head: bytesOf("head"), Body: bytesOf("body"), Trailer: bytesOf("trailer")}
-		plain, err := appendPlaintext(nil, &Record{Payload: p, Client: netip.MustParseAddrPort("[2001:db8::1]:9")})
-		if err != nil {
-			t.Fatal(err)
+		r := &Record{Payload: p, Client: netip.MustParseAddrPort("[2001:db8::1]:9")}
+		if rapid.Bool().Draw(t, "proxied") {
+			p.Peer = netip.MustParseAddr("2001:db8::2")
 		}
-		h, head, body, trailer, err := parsePlaintext(plain)
+		if r.Body.Hashed = rapid.Bool().Draw(t, "hashed"); r.Body.Hashed {
+			copy(r.Body.SHA256[:], bytesOf("hash"))
+		}
+		h, head, body, trailer, err := parsePlaintext(appendPlaintext(nil, r))
+		if h.Peer != p.Peer || (h.SHA256 != nil) != r.Body.Hashed || r.Body.Hashed && !bytes.Equal(h.SHA256, r.Body.SHA256[:]) {
+			t.Fatalf("%+v", h)
+		}
 		if err != nil || !bytes.Equal(head, p.Head) || !bytes.Equal(body, p.Body) || !bytes.Equal(trailer, p.Trailer) ||
 			h.Client.String() != "[2001:db8::1]:9" {
 			t.Fatalf("%+v, %v", h, err)

@@ -83,7 +83,7 @@ func (r *Reader) open(f *os.File, e *Entry, keys Keys) (*Opened, error) {
 		return nil, fmt.Errorf("%w: ordinal %d", ErrPayload, v.ordinal)
 	}
 	nonce := boxNonce(uint64(v.ordinal))
-	plain, err := key.aead.Open(box[:0], nonce[:], box[:n], boxData(key.id, v.id))
+	plain, err := key.aead.Open(box[:0], nonce[:], box[:n], appendBoxData(nil, key.id, v.id))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrPayload, err)
 	}

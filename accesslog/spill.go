@@ -2,9 +2,11 @@ package accesslog
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path"
 	"path/filepath"
@@ -61,15 +63,22 @@ func (s *spill) write(p []byte) error {
 }
 
 // seal makes the file whole and durable under its final name, which it returns
-// relative to the directory of blobs, with slashes:
+// relative to the directory of blobs, with slashes, and sets sum to the SHA-256 of
+// the body:
 //
-//	write(last chunk) fdatasync close; mkdir blobs/DAY, fsync blobs (the first time)
+//	write(last chunk) read all of it back; fdatasync close; mkdir blobs/DAY, fsync blobs (the first time)
 //	rename(blobs/X.part, blobs/DAY/X) fsync blobs/DAY
 //
 // The old name needs no sync: if it comes back after a power cut, it is a second
 // name of the same file, and recovery moves it to the quarantine.
-func (s *spill) seal() (string, error) {
+//
+// The sum is made by reading the file back, not while it is written: most bodies are
+// of requests that succeed, and nobody asks for theirs.
+func (s *spill) seal(sum *[sha256.Size]byte) (string, error) {
 	err := s.age.Close()
+	if err == nil {
+		err = s.sum(sum)
+	}
 	if err == nil {
 		err = s.file.Datasync()
 	}
@@ -97,6 +106,18 @@ func (s *spill) seal() (string, error) {
 		return "", fmt.Errorf("sealing a body: %w", err)
 	}
 	return path.Join(day, name), nil
+}
+
+// sum hashes the finished file's plaintext.
+func (s *spill) sum(sum *[sha256.Size]byte) error {
+	r, err := s.open(math.MaxInt64, nil)
+	if err != nil {
+		return err
+	}
+	h := sha256.New()
+	_, err = io.Copy(h, r)
+	h.Sum(sum[:0])
+	return errors.Join(err, r.Close())
 }
 
 // open reads the first n bytes of the body from the file and then tail.

@@ -115,9 +115,8 @@ func (b *builder) checkPlaces(f *mainFile) {
 	case f.Data.ok:
 		at = f.Data.at
 	}
-	// sockaddr_un.sun_path has 108 bytes with its NUL (unix(7)).
-	if n := len(c.Admin); n > 107 {
-		b.ps.errorAt(at, "name a shorter one: admin: unix:/run/holdfast/edge.sock", "the path of the admin socket has %d bytes; the system allows 107", n)
+	if n := len(c.Admin); n > maxSocketPath {
+		b.ps.errorAt(at, "name a shorter one: admin: unix:/run/holdfast/edge.sock", "the path of the admin socket has %d bytes; the system allows %d", n, maxSocketPath)
 	}
 	c.Diagnostics.Level = b.text(&f.Diagnostics.Level, "info")
 }

@@ -1,11 +1,16 @@
 package configs
 
 import (
+	"cmp"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // checkApps reads the apps.
@@ -30,10 +35,17 @@ func (b *builder) app(e *entry[shortOr[appFile]]) App {
 	f := &e.Value
 	a := App{
 		Name:       e.Key,
+		Host:       b.appHost(&f.Long.Host),
 		Connect:    b.timeout(&f.Long.Timeouts.Connect, defaultConnect),
 		Response:   b.timeout(&f.Long.Timeouts.Response, defaultResponse),
+		Health:     b.appHealth(&f.Long.Health),
 		Idempotent: f.Long.Idempotent.ok && f.Long.Idempotent.Value,
 		Origin:     e.at.origin(),
+	}
+	if n := &f.Long.MaxConnections; n.ok {
+		if a.MaxConnections = n.Value; n.Value < 0 {
+			n.reject(b.ps, "0 means no limit", "%s cannot be negative", n.what)
+		}
 	}
 	upstreams := f.Long.Upstreams.Items
 	switch {
@@ -46,33 +58,161 @@ func (b *builder) app(e *entry[shortOr[appFile]]) App {
 			at = f.Long.Upstreams.at
 		}
 		b.ps.errorAt(at, "add upstreams: [http://127.0.0.1:3000]", "app %q has no upstreams", e.Key)
+	case len(upstreams) > MaxUpstreams:
+		b.ps.errorAt(f.Long.Upstreams.at, "put a load balancer between, or make several apps of it", "app %q has %d upstreams; %d are possible", e.Key, len(upstreams), MaxUpstreams)
+		upstreams = upstreams[:MaxUpstreams]
 	}
 	first := make(map[string]*text)
 	for i := range upstreams {
 		t := &upstreams[i]
-		if !t.ok {
+		u, ok := b.upstream(t)
+		if !ok {
 			continue
 		}
-		address, err := parseUpstream(t.Value)
-		if err != nil {
-			t.rejectErr(b.ps, err)
-			continue
-		}
-		if other := first[address]; other != nil {
+		if other := first[u.URL]; other != nil {
 			t.reject(b.ps, "keep one of them", "app %q has the upstream %s twice: also at %s", e.Key, t.shown(), other.at.origin())
 			continue
 		}
-		first[address] = t
-		if b.listensOn(address) {
+		first[u.URL] = t
+		a.Upstreams = append(a.Upstreams, u)
+	}
+	a.TLS = b.appTLS(&f.Long.TLS, upstreams, a.Upstreams)
+	return a
+}
+
+// upstream reads one address of an app.
+func (b *builder) upstream(t *text) (Upstream, bool) {
+	if !t.ok {
+		return Upstream{}, false
+	}
+	u, err := ParseUpstream(t.Value)
+	if err != nil {
+		t.rejectErr(b.ps, err)
+		return u, false
+	}
+	u.Origin = t.at.origin()
+	if u.Scheme != "unix" {
+		if b.listensOn(u.Address) {
 			t.reject(b.ps, "name the app's own address and port", "%s: %s is the address the edge itself listens on: requests would go round in a circle", t.what, t.shown())
 		}
-		a.Upstreams = append(a.Upstreams, Upstream{
-			Address: address,
-			URL:     "http://" + strings.TrimSuffix(address, ":80"),
-			Origin:  t.at.origin(),
-		})
+		return u, true
 	}
+	u.socket(t.at.src.resolve(u.Address))
+	if n := len(u.Address); n > maxSocketPath {
+		t.reject(b.ps, "let the app listen at a shorter one, such as unix:/run/app.sock", "%s: %s is a path of %d bytes; the system allows %d for a socket", t.what, t.shown(), n, maxSocketPath)
+	}
+	if u.Address == b.cfg.Admin {
+		t.reject(b.ps, "name the app's own socket", "%s: %s is the admin socket of the edge itself", t.what, t.shown())
+	}
+	return u, true
+}
+
+// appHost reads what an app is told the host is.
+func (b *builder) appHost(t *text) string {
+	if !t.ok {
+		return HostKeep
+	}
+	switch strings.ToLower(t.Value) {
+	case HostKeep, HostUpstream:
+		if strings.ToLower(t.Value) != t.Value {
+			t.reject(b.ps, "did you mean "+strings.ToLower(t.Value)+"?", "%s cannot be %s", t.what, t.shown())
+		}
+		return t.Value
+	}
+	const example = "write keep (the host the client asked for), upstream (the upstream's own), or a name such as app.internal"
+	if strings.Contains(t.Value, "/") {
+		t.reject(b.ps, example, "%s: %s is no host", t.what, t.shown())
+		return HostKeep
+	}
+	if _, _, err := parseAuthority(t.Value, "80"); err != nil {
+		t.reject(b.ps, example, "%s: %s %s", t.what, t.shown(), err)
+	}
+	return strings.ToLower(t.Value)
+}
+
+// appTLS reads how https upstreams are verified. written are the upstreams as the file
+// has them, good those that could be read.
+func (b *builder) appTLS(f *appTLSFile, written []text, good []Upstream) AppTLS {
+	var a AppTLS
+	isHTTPS := func(u Upstream) bool { return u.Scheme == "https" }
+	if f.set && len(good) == len(written) && len(good) > 0 && !slices.ContainsFunc(good, isHTTPS) {
+		b.ps.errorAt(f.at, "remove `tls`, or write https:// where it is meant", "`tls` is about https:// upstreams, and the app has none")
+	}
+	if t := &f.ServerName; t.ok {
+		name, err := parseUpstreamHost(strings.Trim(t.Value, "[]"))
+		if err != nil {
+			t.reject(b.ps, "write the name that is in the certificate, such as app.internal", "%s: %s %s", t.what, t.shown(), err)
+		}
+		a.ServerName = name
+	}
+	t := &f.CA
+	switch {
+	case !t.ok:
+		return a
+	case t.Value == "" || !isPath(t.Value):
+		t.reject(b.ps, "name a PEM file with the certificate of the authority", "%s: %s is not a path", t.what, t.shown())
+		return a
+	}
+	a.CA = t.at.src.resolve(t.Value)
+	if b.live {
+		return a
+	}
+	text, _, err := readFile(a.CA, maxFileSize)
+	if err != nil {
+		t.reject(b.ps, cmp.Or(hintOf(err), "a relative path starts at the folder of this file; the user the edge runs as has to be able to read it"), "%s: %s %s", t.what, t.shown(), err)
+		return a
+	}
+	if err := checkAuthorities(text); err != nil {
+		t.rejectErr(b.ps, err)
+		return a
+	}
+	a.Authorities = text
 	return a
+}
+
+// checkAuthorities reports what is wrong with a PEM file of authorities.
+func checkAuthorities(text []byte) error {
+	n := 0
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		n++
+		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+			return &hinted{fmt.Sprintf("has a certificate that cannot be read, its number %d", n), "export it again, as PEM"}
+		}
+	}
+	if n == 0 {
+		return &hinted{"has no certificate", "it should have a block that starts with -----BEGIN CERTIFICATE-----"}
+	}
+	return nil
+}
+
+// leastHealth is the shortest time from one check to the next.
+const leastHealth = 100 * time.Millisecond
+
+// appHealth reads how the upstreams of an app are checked.
+func (b *builder) appHealth(f *healthFile) Health {
+	h := Health{Interval: b.timeout(&f.Interval, defaultHealth)}
+	if f.Interval.ok && h.Interval > 0 && h.Interval < leastHealth {
+		f.Interval.reject(b.ps, "the default is "+FormatDuration(defaultHealth), "%s must be at least %s", f.Interval.what, FormatDuration(leastHealth))
+	}
+	t := &f.Path
+	switch {
+	case f.ok && !f.odd && !t.set:
+		b.ps.errorAt(f.at, "add path: /healthz", "`health` does not say what to ask for")
+	case !t.ok:
+	case !strings.HasPrefix(t.Value, "/"):
+		t.reject(b.ps, "write a path such as /healthz: each upstream is asked for it", "%s: %s does not begin with /", t.what, t.shown())
+	case strings.ContainsFunc(t.Value, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' }):
+		t.reject(b.ps, "write it percent-encoded", "%s: %s has a character that cannot be in a path", t.what, t.shown())
+	default:
+		h.Path = t.Value
+	}
+	if h.Path == "" {
+		return Health{}
+	}
+	return h
 }
 
 // listensOn reports whether an upstream address is one that the edge serves.
@@ -109,90 +249,4 @@ func isName(s string) bool {
 		}
 	}
 	return s != "" && len(s) <= 64
-}
-
-// parseUpstream reads http://host[:port] and returns host:port, lower-case and
-// with the default port 80, to dial.
-func parseUpstream(s string) (address string, err error) {
-	scheme, rest, found := strings.Cut(s, "://")
-	switch {
-	case strings.HasPrefix(s, "unix:"):
-		return "", &hinted{"is a unix socket, which this version cannot use yet", "let the app listen on a port: http://127.0.0.1:3000"}
-	case !found:
-		return "", &hinted{"has no scheme", "did you mean http://" + strings.TrimLeft(s, "/") + "?"}
-	}
-	switch strings.ToLower(scheme) {
-	case "http":
-	case "https", "h2c":
-		return "", &hinted{"has a scheme that this version cannot use yet", "only http:// upstreams are built so far"}
-	default:
-		return "", &hinted{"has an unknown scheme", "write http://host:port"}
-	}
-	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-		part := map[byte]string{'/': "a path", '?': "a query", '#': "a fragment"}[rest[i]]
-		return "", &hinted{"has " + part, "write http://" + rest[:i] + ": an upstream is an address, the path is the request's"}
-	}
-	if strings.Contains(rest, "@") {
-		return "", &hinted{"has a user name or password", "write http://" + rest[strings.LastIndex(rest, "@")+1:]}
-	}
-	host, port := rest, "80"
-	if strings.HasPrefix(rest, "[") {
-		end := strings.IndexByte(rest, ']')
-		if end < 0 {
-			return "", &hinted{"has a bracket that is not closed", "write http://[::1]:3000"}
-		}
-		addr, err := netip.ParseAddr(rest[1:end])
-		if err != nil || addr.Is4() {
-			return "", &hinted{"has no IPv6 address between its brackets", "write http://[::1]:3000"}
-		}
-		host, rest = addr.String(), rest[end+1:]
-		if rest != "" {
-			if rest[0] != ':' {
-				return "", &hinted{"has something after its address", "write http://[::1]:3000"}
-			}
-			port = rest[1:]
-		}
-	} else {
-		if i := strings.IndexByte(rest, ':'); i >= 0 {
-			host, port = rest[:i], rest[i+1:]
-			if strings.Contains(port, ":") {
-				return "", &hinted{"has an IPv6 address without brackets", "write http://[::1]:3000"}
-			}
-		}
-		if host, err = parseUpstreamHost(host); err != nil {
-			return "", err
-		}
-	}
-	if _, err := parsePort(port, 1); err != nil {
-		return "", err
-	}
-	return net.JoinHostPort(host, port), nil
-}
-
-// parseUpstreamHost checks an IPv4 address or a name for the resolver. Labels
-// may have underscores, as the names of containers do.
-func parseUpstreamHost(host string) (string, error) {
-	if host == "" {
-		return "", &hinted{"has no host", "write http://127.0.0.1:3000"}
-	}
-	if addr, err := netip.ParseAddr(host); err == nil {
-		return addr.String(), nil
-	}
-	host = strings.ToLower(host)
-	labels := strings.Split(host, ".")
-	for _, label := range labels {
-		if label == "" || len(label) > 63 || len(host) > 253 {
-			return "", &hinted{"has a host name with an empty or too long part", "write http://host:port"}
-		}
-		for _, c := range []byte(label) {
-			if !isDigit(c) && (c < 'a' || c > 'z') && c != '-' && c != '_' {
-				return "", &hinted{"has a character that no host name has", "a name has letters, digits, `-`, `_` and dots; write others as xn--…"}
-			}
-		}
-	}
-	// "127.1" and "0x7f.1" are addresses to some resolvers and names to others.
-	if last := labels[len(labels)-1]; isDigit(last[0]) {
-		return "", &hinted{"has a host that ends like an IP address but is none", "write all four numbers, in decimal"}
-	}
-	return host, nil
 }

@@ -9,6 +9,7 @@ import (
 const (
 	defaultConnect       = 2 * time.Second
 	defaultResponse      = 30 * time.Second
+	defaultHealth        = 5 * time.Second
 	defaultHeaderTimeout = 10 * time.Second
 	defaultBodyTimeout   = 30 * time.Second
 	defaultIdleTimeout   = 75 * time.Second

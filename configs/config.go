@@ -64,19 +64,32 @@ type Listen struct {
 
 // App is a named group of upstreams.
 type App struct {
-	Name       string
-	Upstreams  []Upstream    // at least one
-	Connect    time.Duration // how long to wait for a connection to an upstream
-	Response   time.Duration // how long to wait for the head of its answer
-	Idempotent bool          // it recognises a repeated Idempotency-Key
-	Origin     routing.Origin
+	Name           string
+	Upstreams      []Upstream    // 1 to MaxUpstreams
+	Host           string        // what the app's Host field says: HostKeep, HostUpstream, or host[:port]
+	TLS            AppTLS        // of its https upstreams
+	Connect        time.Duration // how long to wait for a connection to an upstream
+	Response       time.Duration // how long to wait for the head of its answer
+	Health         Health
+	Idempotent     bool // it recognises a repeated Idempotency-Key
+	MaxConnections int  // at a time, to all its upstreams together; 0: no limit
+	Origin         routing.Origin
 }
 
-// Upstream is one address of an app.
-type Upstream struct {
-	Address string // host:port, lower-case, IPv6 in brackets: what to dial
-	URL     string // scheme and Address, default port left out: what to show
-	Origin  routing.Origin
+// MaxUpstreams is how many upstreams an app can have.
+const MaxUpstreams = 64
+
+// AppTLS says how https upstreams prove who they are. They always have to.
+type AppTLS struct {
+	CA          string // absolute path of a PEM file; "": the system's authorities
+	Authorities []byte // the text of CA; nil without CA, and where Options.Sources were given
+	ServerName  string // a name or an address that the certificate must have; "": the upstream's own
+}
+
+// Health says how an app's upstreams are checked.
+type Health struct {
+	Path     string        // path and query to GET; "": they are not checked
+	Interval time.Duration // from one check to the next
 }
 
 // Capture says whose request bodies are kept in the record.

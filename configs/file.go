@@ -32,7 +32,7 @@ type mainFile struct {
 	Listen         listenFile      `yaml:"listen" jsonschema_description:"The addresses to serve on."`
 	TrustedProxies list[text]      `yaml:"trusted_proxies" jsonschema_description:"CIDRs whose X-Forwarded-*, X-Request-Id and X-Edge-* are believed. Default: none."`
 
-	Apps  table[shortOr[appFile]] `yaml:"apps" jsonschema_description:"The apps by name: one http:// address, or the long form."`
+	Apps  table[shortOr[appFile]] `yaml:"apps" jsonschema_description:"The apps by name: one address (http://, https:// or unix:), or the long form."`
 	Sites list[siteFile]          `yaml:"sites" jsonschema_description:"Which hosts go to which app. A host that no site names is refused."`
 
 	Unmatched unmatchedFile `yaml:"unmatched" jsonschema_description:"The answer to hosts that no site names."`
@@ -62,11 +62,26 @@ type listenFile struct {
 }
 
 type appFile struct {
+	place          `yaml:"-"`
+	Upstreams      list[text]   `yaml:"upstreams" jsonschema_description:"http://host:port, https://host:port or unix:PATH of each instance. At least one."`
+	Host           text         `yaml:"host" jsonschema_description:"What the app is told the host is: keep (the client's), upstream (the upstream's own), or a name. Default: keep."`
+	TLS            appTLSFile   `yaml:"tls" jsonschema_description:"How https:// upstreams are verified."`
+	Timeouts       timeoutsFile `yaml:"timeouts" jsonschema_description:"How long to wait for the app."`
+	Health         healthFile   `yaml:"health" jsonschema_description:"Checks that each upstream is well. Default: none."`
+	Idempotent     toggle       `yaml:"idempotent" jsonschema_description:"true: the app recognises a repeated Idempotency-Key. Default: false."`
+	MaxConnections number       `yaml:"max_connections" jsonschema_description:"Connections to the app at a time; requests beyond them wait. 0: no limit. Default: 0."`
+}
+
+type appTLSFile struct {
 	place      `yaml:"-"`
-	_          struct{}     `later:"host tls health max_connections"`
-	Upstreams  list[text]   `yaml:"upstreams" jsonschema_description:"http://host:port of each instance. At least one."`
-	Timeouts   timeoutsFile `yaml:"timeouts" jsonschema_description:"How long to wait for the app."`
-	Idempotent toggle       `yaml:"idempotent" jsonschema_description:"true: the app recognises a repeated Idempotency-Key. Default: false."`
+	CA         text `yaml:"ca" jsonschema_description:"A PEM file with the authorities to trust. Default: the system's."`
+	ServerName text `yaml:"server_name" jsonschema_description:"The name that the certificate must have. Default: the upstream's host."`
+}
+
+type healthFile struct {
+	place    `yaml:"-"`
+	Path     text     `yaml:"path" jsonschema_description:"What to GET; 2xx and 3xx are well."`
+	Interval duration `yaml:"interval" jsonschema_description:"From one check to the next. Default: 5s."`
 }
 
 type timeoutsFile struct {

@@ -51,6 +51,15 @@ func abs(t *testing.T, path string) string {
 	return path
 }
 
+func readFileText(t *testing.T, path string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
 func defaultLimits() Limits {
 	return Limits{
 		HeaderTimeout: 10 * time.Second, BodyTimeout: 30 * time.Second, IdleTimeout: 75 * time.Second,
@@ -93,8 +102,8 @@ func TestShortest(t *testing.T) {
 		Diagnostics: Diagnostics{Level: "info"},
 		Listen:      Listen{HTTP: []string{":8080"}},
 		Apps: []App{{
-			Name: "collector", Connect: 2 * time.Second, Response: 30 * time.Second, Origin: at(2, 8),
-			Upstreams: []Upstream{{Address: "127.0.0.1:3000", URL: "http://127.0.0.1:3000", Origin: at(2, 19)}},
+			Name: "collector", Host: HostKeep, Connect: 2 * time.Second, Response: 30 * time.Second, Origin: at(2, 8),
+			Upstreams: []Upstream{{Scheme: "http", Address: "127.0.0.1:3000", Authority: "127.0.0.1:3000", URL: "http://127.0.0.1:3000", Origin: at(2, 19)}},
 		}},
 		Sites: []Site{{
 			Name: "queue.example.com", App: "collector", Origin: at(4, 5), AppOrigin: at(4, 39),
@@ -120,13 +129,20 @@ func TestEverything(t *testing.T) {
 		t.Error(got)
 	}
 	noOrigin := cmpopts.IgnoreTypes(routing.Origin{})
+	tcp := func(scheme, address, authority string) Upstream {
+		return Upstream{Scheme: scheme, Address: address, Authority: authority, URL: scheme + "://" + authority}
+	}
+	socket := filepath.Join(dir, "run/app.sock")
 	wantApps := []App{
-		{Name: "short", Upstreams: []Upstream{{Address: "example.com:80", URL: "http://example.com"}}, Connect: 2 * time.Second, Response: 30 * time.Second},
-		{Name: "long", Idempotent: true, Connect: 250 * time.Millisecond, Response: 90 * time.Minute, Upstreams: []Upstream{
-			{Address: "127.0.0.1:4000", URL: "http://127.0.0.1:4000"},
-			{Address: "my_app:80", URL: "http://my_app"},
-			{Address: "[fd00::3]:4000", URL: "http://[fd00::3]:4000"},
-		}},
+		{Name: "short", Host: HostKeep, Upstreams: []Upstream{tcp("http", "example.com:80", "example.com")}, Connect: 2 * time.Second, Response: 30 * time.Second},
+		{Name: "long", Host: HostUpstream, Idempotent: true, Connect: 250 * time.Millisecond, Response: 90 * time.Minute, MaxConnections: 12,
+			Health: Health{Path: "/healthz?deep=1", Interval: 1500 * time.Millisecond}, Upstreams: []Upstream{
+				tcp("http", "127.0.0.1:4000", "127.0.0.1:4000"), tcp("http", "my_app:80", "my_app"), tcp("http", "[fd00::3]:4000", "[fd00::3]:4000")}},
+		{Name: "tls", Host: "app.internal:8443", Connect: 2 * time.Second, Response: 30 * time.Second, Health: Health{Path: "/", Interval: 5 * time.Second},
+			TLS: AppTLS{CA: filepath.Join(dir, "ca.pem"), Authorities: readFileText(t, "testdata/good/ca.pem"), ServerName: "app.internal"},
+			Upstreams: []Upstream{tcp("https", "10.0.0.3:443", "10.0.0.3"), tcp("https", "app.example:8443", "app.example:8443"), tcp("https", "[fd00::3]:443", "[fd00::3]"),
+				{Scheme: "unix", Address: socket, Authority: "localhost", URL: "unix:" + socket},
+				{Scheme: "unix", Address: "/run/app.sock", Authority: "localhost", URL: "unix:/run/app.sock"}}},
 	}
 	if diff := cmp.Diff(wantApps, c.Apps, noOrigin); diff != "" {
 		t.Error(diff)
@@ -176,11 +192,11 @@ func TestTable(t *testing.T) {
 	if d.Route.Data != &c.Sites[0].Routes[1] || d.Site.Data != &c.Sites[0] {
 		t.Error("Data does not point into the Config")
 	}
-	if d.Origin != c.Sites[0].Routes[1].Origin || d.Origin.File != "everything.yaml" || d.Origin.Line != 20 {
+	if d.Origin != c.Sites[0].Routes[1].Origin || d.Origin.File != "everything.yaml" || d.Origin.Line != 28 {
 		t.Errorf("%+v", d.Origin)
 	}
 	d = c.Table().Resolve([]byte("routes-only.example.com"), []byte("GET"), []byte("/"))
-	if d.App != "short" || d.Route.Data != &c.Sites[1].Routes[0] {
+	if d.App != "short" || d.Route.Data != &c.Sites[1].Routes[1] {
 		t.Errorf("%+v", d)
 	}
 	if d := c.Table().Resolve([]byte("unknown.example.com"), []byte("GET"), []byte("/")); d.Verdict != routing.NoHost {

@@ -187,6 +187,9 @@ type hinted struct{ what, hint string }
 
 func (e *hinted) Error() string { return e.what }
 
+// Hint says what to do.
+func (e *hinted) Hint() string { return e.hint }
+
 // hintOf returns the hint of an error made by this package.
 func hintOf(err error) string {
 	var h *hinted

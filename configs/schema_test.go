@@ -35,7 +35,9 @@ func TestSchemaTypes(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		"listen":                    "http https",
-		"apps.*":                    "idempotent timeouts upstreams",
+		"apps.*":                    "health host idempotent max_connections timeouts tls upstreams",
+		"apps.*.tls":                "ca server_name",
+		"apps.*.health":             "interval path",
 		"sites[]":                   "app capture certificate hosts https_redirect name routes",
 		"sites[].certificate":       "cert key",
 		"sites[].routes[]":          "app capture exact file files methods path redirect respond",

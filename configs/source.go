@@ -85,8 +85,9 @@ func (s spot) problem(hint, message string) Problem {
 	return p
 }
 
-// userinfo is the user name and password of a URL (RFC 3986, section 3.2.1).
-var userinfo = regexp.MustCompile(`(://)([^/?#\s"'@]+)@`)
+// userinfo is the user name and password of a URL (RFC 3986, section 3.2.1), also
+// where somebody forgot to encode a slash in it.
+var userinfo = regexp.MustCompile(`(://)([^\s"'@]+)@`)
 
 // withoutSecrets hides user names and passwords that stand in URLs: a problem is
 // shown on terminals and goes to the log. The length stays, for the caret.

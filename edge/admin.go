@@ -9,7 +9,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/metrics"
 	"time"
+
+	"github.com/holdfast-edge/holdfast/accesslog"
+	"github.com/holdfast-edge/holdfast/edge/upstream"
 )
 
 // admin is the socket that the commands talk to. Who may connect to it is decided by
@@ -20,9 +25,9 @@ type admin struct {
 	done   chan struct{}
 }
 
-// listenAdmin opens the admin socket. A socket that an edge left behind when it was
+// listenAdmin opens the admin socket; stats counts what the store did. A socket that an edge left behind when it was
 // killed is replaced: the data directory's lock says that none runs.
-func (e *Edge) listenAdmin(path string) (*admin, error) {
+func (e *Edge) listenAdmin(path string, stats func() accesslog.Stats) (*admin, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
@@ -45,7 +50,7 @@ func (e *Edge) listenAdmin(path string) (*admin, error) {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/config", e.adminConfig)
-	mux.HandleFunc("GET /v1/status", e.adminStatus)
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { e.adminStatus(w, stats()) })
 	a := &admin{path: path, done: make(chan struct{}),
 		server: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}}
 	go func() {
@@ -88,22 +93,47 @@ func (e *Edge) adminConfig(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, answer)
 }
 
-func (e *Edge) adminStatus(w http.ResponseWriter, _ *http.Request) {
+// adminStatus says what runs here, and what became of the records: how many access
+// lines there were and were lost, and how many captured records how many syncs
+// made durable.
+func (e *Edge) adminStatus(w http.ResponseWriter, stats accesslog.Stats) {
+	type log struct {
+		Lines   uint64 `json:"lines"`
+		Dropped uint64 `json:"dropped"`
+		Records uint64 `json:"records"`
+		Failed  uint64 `json:"failed"`
+		Commits uint64 `json:"commits"`
+	}
 	g := e.live.Load()
 	e.mu.Lock()
 	plain, secure := e.addresses(false), e.addresses(true)
 	e.mu.Unlock()
 	writeJSON(w, struct {
-		PID         int       `json:"pid"`
-		Path        string    `json:"path"`
-		Generation  string    `json:"generation"`
-		Since       time.Time `json:"since"`
-		HTTP        []string  `json:"http"`
-		HTTPS       []string  `json:"https"`
-		Connections int       `json:"connections"`
+		PID         int               `json:"pid"`
+		Path        string            `json:"path"`
+		Generation  string            `json:"generation"`
+		Since       time.Time         `json:"since"`
+		HTTP        []string          `json:"http"`
+		HTTPS       []string          `json:"https"`
+		Connections int               `json:"connections"`
+		Goroutines  int               `json:"goroutines"`
+		Heap        uint64            `json:"heap"`
+		Log         log               `json:"log"`
+		Apps        []upstream.Status `json:"apps"`
 		// Handshakes that failed since the start, by reason.
 		Handshakes map[string]uint64 `json:"failed_handshakes"`
-	}{os.Getpid(), g.cfg.Path, g.id, g.since, plain, secure, e.server.Connections(), e.shakes.snapshot()})
+	}{os.Getpid(), g.cfg.Path, g.id, g.since, plain, secure, e.server.Connections(), runtime.NumGoroutine(), liveHeap(),
+		log{stats.Lines, stats.LinesDropped, stats.Records, stats.RecordsFailed, stats.RecordBatches}, g.status(), e.shakes.snapshot()})
+}
+
+// liveHeap is what the last garbage collection found in use, in bytes.
+func liveHeap() uint64 {
+	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(s)
+	if s[0].Value.Kind() != metrics.KindUint64 {
+		return 0
+	}
+	return s[0].Value.Uint64()
 }
 
 func writeJSON(w http.ResponseWriter, v any) {

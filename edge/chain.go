@@ -3,6 +3,7 @@ package edge
 import (
 	"runtime/debug"
 	"sync"
+	"unsafe"
 
 	"github.com/holdfast-edge/holdfast/accesslog"
 	"github.com/holdfast-edge/holdfast/configs"
@@ -57,9 +58,14 @@ type flight struct {
 	record                 accesslog.Record
 	payload                accesslog.Payload
 	origin                 upstream.Origin
+	head                   exchange.AnswerHead // here, because it would escape
+	message                []byte              // the request as it leaves; its memory is kept
 }
 
 var flights = sync.Pool{New: func() any { return new(flight) }}
+
+// maxMessage is how large a message a flight makes in memory of its own, in bytes.
+const maxMessage = 8 << 10
 
 // unmatchedBody is how much of a body is kept for hosts that no site names, in bytes.
 const unmatchedBody = 64 << 10
@@ -67,9 +73,10 @@ const unmatchedBody = 64 << 10
 // open starts the record of an exchange.
 func (e *Edge) open(x *exchange.Exchange) *flight {
 	f := flights.Get().(*flight)
-	*f = flight{edge: e, gen: e.live.Load(), x: x, outcome: accesslog.OK}
+	*f = flight{edge: e, gen: e.live.Load(), x: x, outcome: accesslog.OK, message: f.message[:0]}
 	f.id = e.ids.Next(x.Arrival)
-	f.idText = f.id.String()
+	// The text is the id itself: it lives as long as the flight does.
+	f.idText = unsafe.String(&f.id[0], len(f.id))
 	f.findClient()
 	return f
 }

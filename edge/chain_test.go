@@ -53,7 +53,7 @@ func (s *gatedStore) Commit(r *accesslog.Record) error {
 }
 
 // startEdge serves a configuration on a loopback port, in this process.
-func startEdge(t *testing.T, text string, wrap func(*accesslog.Store) Store) (e *Edge, addr, data string) {
+func startEdge(t testing.TB, text string, wrap func(*accesslog.Store) Store) (e *Edge, addr, data string) {
 	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "edge.yaml")

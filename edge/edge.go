@@ -3,6 +3,7 @@
 package edge
 
 import (
+	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -41,31 +42,32 @@ type Edge struct {
 	server http1.Server
 	tls    *tlsgate.Gate
 	shakes handshakeLog
+	// files is how many descriptors the process may have; 0: not known. It is set
+	// before connections are accepted.
+	files   uint64
+	tunnels tunnels
+	lookup  chan struct{} // names of upstreams that are being looked up
 
 	mu          sync.Mutex // guards the listeners and reloads
 	listeners   map[string]*listener
 	lastFailure failureLog
 }
 
+// maxLookups bounds how many names of upstreams are looked up at a time: with thousands
+// of them a start would use up descriptors and flood the name server.
+const maxLookups = 32
+
 func newEdge(log zerolog.Logger, store Store, ids *accesslog.IDs, cfg *configs.Config) *Edge {
 	e := &Edge{log: log, store: store, ids: ids, agents: accesslog.NewUserAgents(),
-		listeners: make(map[string]*listener)}
+		listeners: make(map[string]*listener), lookup: make(chan struct{}, maxLookups)}
 	e.tls = tlsgate.NewGate(e.certificate)
-	e.live.Store(newGeneration(cfg, nil, e.tls, e.marked))
+	e.live.Store(newGeneration(cfg, nil, e.tls, e.watch))
 	e.server.Limits = func() http1.Limits { return e.live.Load().limits }
 	e.server.Handler = e.serve
+	e.server.Secure = func(nc net.Conn) http1.Secured { return e.tls.Server(nc) }
 	e.server.Refused = func(remote netip.AddrPort, err error) { e.shakes.add(e.log, remote, err) }
 	e.server.Panicked = func(v any) { e.log.Error().Interface("panic", v).Msg("a bug: a connection was closed") }
 	return e
-}
-
-// marked says when an upstream goes down or comes back, once each time.
-func (e *Edge) marked(upstream string, cause error) {
-	if cause == nil {
-		e.log.Info().Str("upstream", upstream).Msg("the upstream is back")
-		return
-	}
-	e.log.Warn().Str("upstream", upstream).Err(cause).Msg("the upstream is down; what fails is recorded")
 }
 
 // sweep does what is due from time to time, until stop is closed: it closes idle

@@ -53,36 +53,41 @@ func (f *flight) ask(app *upstream.App, body []byte, whole bool) (*upstream.Conn
 	if whole {
 		length = int64(len(body))
 	}
-	out := http1.GetBuffer(len(x.Head) + len(body) + 1024)
-	defer http1.PutBuffer(out)
-
+	if n := len(x.Head) + len(body) + 1024; n > maxMessage {
+		large := http1.GetBuffer(n)
+		f.message = (*large)[:0]
+		defer func() {
+			f.message = nil
+			http1.PutBuffer(large)
+		}()
+	}
 	var tried upstream.Tried
 	fresh := false
 	var last error
 	for try := 1; ; try++ {
-		conn, err := app.Acquire(context.Background(), &tried, fresh)
+		conn, err := app.Acquire(context.Background(), x.Answer, x.Now, &tried, fresh)
 		if err != nil {
-			if last == nil {
-				last = upstream.ErrUnreachable
+			if last == nil || errors.Is(err, upstream.ErrClientGone) {
+				last = err
 			}
 			f.unanswered(last)
 			return nil, nil
 		}
-		f.upstream = conn.Upstream()
+		f.upstream, f.origin.Host = conn.Upstream(), conn.Host()
 		conn.Watch(x.Answer)
-		message := upstream.AppendHead((*out)[:0], x, &f.origin, length)
+		f.message = upstream.AppendHead(f.message[:0], x, &f.origin, length)
 		if whole {
-			message = append(message, body...)
-		}
-		sent, err := conn.Write(message)
-		conn.Await()
-		f.cut = err != nil
-		if err == nil && !whole {
+			f.message = append(f.message, body...)
+			conn.Ask(f.message)
+		} else if conn.Start(f.message) {
 			f.startUpload(conn)
 		}
 		// After a failed write there may be an answer all the same: an app may
 		// answer and close before it has read everything.
 		head, readErr := conn.ReadHead(x.Method, x.Answer)
+		x.Now = conn.Now()
+		sent, err := conn.Asked()
+		f.cut = err != nil
 		if readErr == nil && head.Status == 101 && x.Upgrade == nil {
 			readErr = upstream.ErrMalformed
 		}
@@ -124,8 +129,10 @@ func (f *flight) unanswered(err error) {
 		f.lost("the client left before the app answered")
 	case errors.Is(err, upstream.ErrTimeout):
 		f.refuse(504, accesslog.Timeout, "the app did not answer within its response timeout")
+	case errors.Is(err, upstream.ErrBusy):
+		f.refuse(503, accesslog.UpstreamDown, upstream.Reason(err))
 	case errors.Is(err, upstream.ErrUnreachable):
-		f.refuse(502, accesslog.UpstreamDown, "no upstream took the connection")
+		f.refuse(502, accesslog.UpstreamDown, upstream.Reason(err))
 	case errors.Is(err, upstream.ErrMalformed):
 		f.refuse(502, accesslog.UpstreamDown, "the app's answer is malformed")
 	default:
@@ -142,10 +149,10 @@ func (f *flight) relay(conn *upstream.Conn, head *http1.Response) {
 	case head.Status >= 400:
 		f.outcome = accesslog.Upstream4xx
 	}
-	h := exchange.AnswerHead{Status: head.Status, Fields: head.Fields, Length: head.Length(),
+	f.head = exchange.AnswerHead{Status: head.Status, Fields: head.Fields, Length: head.Length(),
 		NoBody: !head.HasBody(x.Method)}
 	endless := isEventStream(head.Fields)
-	if err := f.begin(&h); err != nil {
+	if err := f.begin(&f.head); err != nil {
 		conn.Discard(false)
 		f.lost("the client left before it was answered")
 		return

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -29,10 +30,10 @@ type generation struct {
 }
 
 // newGeneration makes a generation of a configuration. Apps that are the same as
-// in old, which may be nil, are taken over with their connections; certificates are
-// taken into use anew, as they were read now. marked is told of upstreams that go down
-// and come back.
-func newGeneration(cfg *configs.Config, old *generation, gate *tlsgate.Gate, marked func(upstream string, cause error)) *generation {
+// in old, which may be nil, are taken over with their connections and all that is known
+// of their upstreams. New ones are handed to watch, which may set what they tell; they
+// have to be started. Certificates are taken into use anew, as they were read now.
+func newGeneration(cfg *configs.Config, old *generation, gate *tlsgate.Gate, watch func(*upstream.App)) *generation {
 	g := &generation{
 		cfg:   cfg,
 		id:    cfg.Generation(),
@@ -57,7 +58,7 @@ func newGeneration(cfg *configs.Config, old *generation, gate *tlsgate.Gate, mar
 			}
 		}
 		app := upstream.FromConfig(a)
-		app.Marked = marked
+		watch(app)
 		g.apps[a.Name] = app
 	}
 	for i := range cfg.Sites {
@@ -72,6 +73,15 @@ func newGeneration(cfg *configs.Config, old *generation, gate *tlsgate.Gate, mar
 	return g
 }
 
+// start starts the apps that were not taken over from old, which may be nil.
+func (g *generation) start(old *generation) {
+	for name, app := range g.apps {
+		if old == nil || old.apps[name] != app {
+			app.Start()
+		}
+	}
+}
+
 // retire closes what the next generation did not take over.
 func (g *generation) retire(next *generation) {
 	for name, app := range g.apps {
@@ -81,9 +91,23 @@ func (g *generation) retire(next *generation) {
 	}
 }
 
+// status tells how the apps stand, in the order of the files.
+func (g *generation) status() []upstream.Status {
+	all := make([]upstream.Status, len(g.cfg.Apps))
+	for i := range g.cfg.Apps {
+		all[i] = g.apps[g.cfg.Apps[i].Name].Status()
+	}
+	return all
+}
+
+// sameApp reports whether an app can be taken over: nothing about it has changed but
+// its place in the file.
 func sameApp(a, b *configs.App) bool {
-	return a.Connect == b.Connect && a.Response == b.Response && a.Idempotent == b.Idempotent &&
-		slices.EqualFunc(a.Upstreams, b.Upstreams, func(x, y configs.Upstream) bool { return x.URL == y.URL })
+	sameURL := func(x, y configs.Upstream) bool { return x.URL == y.URL }
+	return a.Host == b.Host && a.Connect == b.Connect && a.Response == b.Response && a.Health == b.Health &&
+		a.Idempotent == b.Idempotent && a.MaxConnections == b.MaxConnections &&
+		a.TLS.CA == b.TLS.CA && a.TLS.ServerName == b.TLS.ServerName && bytes.Equal(a.TLS.Authorities, b.TLS.Authorities) &&
+		slices.EqualFunc(a.Upstreams, b.Upstreams, sameURL)
 }
 
 // trusts reports whether a peer's own word about its client is believed.

@@ -159,11 +159,28 @@ func (e *Edge) closeListeners() {
 	}
 }
 
-// accept serves the listener's connections. Over limits.max_connections it holds the
-// one it has until another ends; the kernel's queue holds those behind it.
+// mostConnections is how many clients may be connected: limits.max_connections, and no
+// more than leave a quarter of the descriptors to connections to apps and to the log. A
+// client too many waits; an app that can't be reached is a failed request.
+func (e *Edge) mostConnections() int {
+	most := e.live.Load().cfg.Limits.MaxConnections
+	if e.files == 0 {
+		return most
+	}
+	const own = 16 // listeners, segments, the admin socket, the runtime
+	room := max(1, int(e.files-e.files/4)-own)
+	if most == 0 || most > room {
+		return room
+	}
+	return most
+}
+
+// accept serves the listener's connections. Over the limit it holds the one it has
+// until another ends; the kernel's queue holds those behind it.
 func (e *Edge) accept(l *listener) {
 	defer close(l.done)
 	var pause time.Duration
+	var said time.Time
 	for {
 		nc, err := l.ln.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -180,10 +197,16 @@ func (e *Edge) accept(l *listener) {
 			continue
 		}
 		pause = 0
+		start := e.server.Start
 		if l.secure.Load() {
-			nc = e.tls.Server(nc)
+			start = e.server.StartSecured
 		}
-		for !e.server.Start(nc, e.live.Load().cfg.Limits.MaxConnections) {
+		for !start(nc, e.mostConnections()) {
+			if time.Since(said) > time.Minute {
+				said = time.Now()
+				e.log.Warn().Int("connections", e.mostConnections()).Uint64("files", e.files).
+					Msg("no more clients may be connected (limits.max_connections, or three quarters of the descriptors): others wait")
+			}
 			select {
 			case <-e.server.Ended():
 				continue

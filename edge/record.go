@@ -29,6 +29,7 @@ func (f *flight) findClient() {
 		return
 	}
 	f.client.proxy = x.Remote.Addr()
+	unclear := false // an element that names nobody: what is left of it may be made up
 	for i := len(x.Fields) - 1; i >= 0; i-- {
 		field := &x.Fields[i]
 		switch field.ID {
@@ -39,13 +40,13 @@ func (f *flight) findClient() {
 				f.client.scheme = "http"
 			}
 		case exchange.XForwardedFor:
-			if !f.gen.trusts(f.client.addr.Addr()) {
+			if unclear || !f.gen.trusts(f.client.addr.Addr()) {
 				continue
 			}
 			list := bytes.Split(field.Value, []byte(","))
 			for k := len(list) - 1; k >= 0 && f.gen.trusts(f.client.addr.Addr()); k-- {
 				a, ok := parseForwarded(string(bytes.TrimSpace(list[k])))
-				if !ok {
+				if unclear = !ok; unclear {
 					break
 				}
 				f.client.addr = a
@@ -99,6 +100,7 @@ func (f *flight) commit() {
 func (f *flight) fillRecord() {
 	x, r := f.x, &f.record
 	r.ID, r.Time, r.Duration = f.id, x.Arrival, time.Since(x.Arrival)
+	x.Now = x.Arrival.Add(r.Duration)
 	r.Outcome, r.Status, r.Reason = f.outcome, f.status, f.reason
 	r.Generation, r.Stage = f.gen.id, "stable"
 	r.Match = f.decision.Match.String()

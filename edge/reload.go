@@ -53,7 +53,7 @@ func (e *Edge) swap(cfg *configs.Config) error {
 	if cfg.Admin != old.cfg.Admin {
 		return fmt.Errorf("`admin` changed from %s to %s: that needs a restart", old.cfg.Admin, cfg.Admin)
 	}
-	g := newGeneration(cfg, old, e.tls, e.marked)
+	g := newGeneration(cfg, old, e.tls, e.watch)
 	if g.id == old.id {
 		g.since = old.since
 	}
@@ -63,6 +63,7 @@ func (e *Edge) swap(cfg *configs.Config) error {
 		return e.explainListen(err)
 	}
 	g.redirectPort = cfg.Listen.RedirectPort(func(addr string) string { return boundPort(addr, opened, e.listeners) })
+	g.start(old)
 	e.live.Store(g)
 	e.gate.set(cfg.Diagnostics.Level)
 	e.startListeners(opened, addrs)

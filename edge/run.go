@@ -57,6 +57,9 @@ func Run(ctx context.Context, o Options) error {
 	for _, w := range cfg.Warnings {
 		log.Warn().Str("at", w.Origin.String()).Str("hint", w.Hint).Msg(w.Message)
 	}
+	if !durable.Syncs {
+		log.Warn().Msg("THIS IS A TEST BUILD (tag nosync): NOTHING IS SYNCED TO THE DISK, FAILED REQUESTS ARE LOST WITH THE POWER")
+	}
 	files := raiseFileLimit()
 
 	addrs := listenAddresses(cfg)
@@ -75,8 +78,9 @@ func Run(ctx context.Context, o Options) error {
 		}
 		return err
 	}
-	e.gate = gate
+	e.gate, e.files = gate, files
 
+	e.live.Load().start(nil)
 	stop := make(chan struct{})
 	swept := make(chan struct{})
 	go func() { defer close(swept); e.sweep(stop) }()
@@ -103,10 +107,13 @@ func Run(ctx context.Context, o Options) error {
 		case <-drain.Done():
 		}
 	}()
+	ended := make(chan struct{})
+	go func() { defer close(ended); e.endTunnels(drain) }()
 	if err := e.server.Shutdown(drain); err != nil {
 		log.Warn().Err(err).Msg("not everything could finish; it is recorded")
 	}
 	cancel()
+	<-ended
 	e.lastFailure.report(log)
 	close(stop)
 	<-swept
@@ -134,7 +141,7 @@ func (o *Options) open(log zerolog.Logger, cfg *configs.Config) (*Edge, *accessl
 		return nil, nil, nil, storeError(cfg.Data, err)
 	}
 	e := newEdge(log, store, store.NewIDs(), cfg)
-	admin, err := e.listenAdmin(cfg.Admin)
+	admin, err := e.listenAdmin(cfg.Admin, store.Stats)
 	if err != nil {
 		return nil, nil, nil, errors.Join(err, store.Close())
 	}

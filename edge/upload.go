@@ -23,12 +23,21 @@ type upload struct {
 	stopped atomic.Bool // nothing more goes to the app
 	failed  atomic.Bool // the exchange has failed: the body is only read for the record
 	settled atomic.Bool // the answer is complete and was no failure
+	since   time.Time   // that it was; valid after settled
 	written bool        // the app has all of it; valid after done
 	err     error       // io.EOF when the body was read to its end; valid after ended
 }
 
-// chunkRoom is what a chunk's size line needs in front of its data, in bytes.
-const chunkRoom = 16
+const (
+	// chunkRoom is what a chunk's size line needs in front of its data, in bytes.
+	chunkRoom = 16
+	// An upload begins with a small buffer, in bytes, and gets a large one when it has
+	// filled that: to announce a body costs a client nothing.
+	uploadFirst, uploadBuffer = 8 << 10, 128 << 10
+	// settledRate is how many bytes a second, on average, must come of a body whose
+	// answer is complete. Nobody waits for it any more, so it may not go on for ever.
+	settledRate = 32 << 10
+)
 
 func (f *flight) startUpload(conn *upstream.Conn) {
 	u := &upload{f: f, conn: conn, done: make(chan struct{})}
@@ -48,12 +57,12 @@ func (u *upload) run() {
 	defer close(u.done)
 	defer u.recovered()
 	x := u.f.x
-	mem := http1.GetBuffer(128 << 10)
-	defer http1.PutBuffer(mem)
-	data := (*mem)[chunkRoom : len(*mem)-2]
+	mem := http1.GetBuffer(uploadFirst)
+	defer func() { http1.PutBuffer(mem) }()
 	limit := u.f.gen.cfg.Limits.MaxBody
-	var total int64
+	var total, late int64 // bytes; late: since the answer was complete
 	for u.err == nil {
+		data := (*mem)[chunkRoom : len(*mem)-2]
 		n, err := x.Body.Read(data)
 		total += int64(n)
 		if total > limit {
@@ -62,6 +71,14 @@ func (u *upload) run() {
 		if n > 0 {
 			_, _ = u.f.capture.Write(data[:n])
 			u.pass(*mem, n, x.Length < 0)
+		}
+		if n == len(data) && len(*mem) < uploadBuffer {
+			http1.PutBuffer(mem)
+			mem = http1.GetBuffer(uploadBuffer)
+		}
+		if u.settled.Load() && !u.stopped.Load() {
+			late += int64(n)
+			u.bound(late)
 		}
 		if err == nil && u.stopped.Load() && (u.settled.Load() || u.f.capture.Truncated()) {
 			err = errEnough
@@ -81,6 +98,17 @@ func (u *upload) run() {
 	} else {
 		u.conn.Interrupt()
 	}
+}
+
+// bound sets the deadline of an upload whose answer is complete and of which n bytes
+// have come since: body_timeout without a byte, or with too few of them in all.
+func (u *upload) bound(n int64) {
+	limit := u.f.gen.limits.BodyTimeout
+	until := u.since.Add(limit + time.Duration(n/settledRate)*time.Second)
+	if next := time.Now().Add(limit); next.Before(until) {
+		until = next
+	}
+	u.f.x.Body.SetDeadline(until)
 }
 
 // recovered ends the upload, not the process, on a bug.
@@ -120,7 +148,8 @@ func (u *upload) pass(mem []byte, n int, chunked bool) {
 
 // endUpload waits for the second goroutine. If the exchange has failed, the rest of
 // the body is read for the record, as readRest does. If the app has said yes before it
-// had everything, it still gets the rest, unless it takes no more.
+// had everything, it still gets the rest, unless it takes no more, or its client
+// trickles it.
 func (f *flight) endUpload() {
 	u := f.up
 	if u == nil {
@@ -135,6 +164,8 @@ func (f *flight) endUpload() {
 		u.conn.CutWrites()
 		f.x.Body.SetDeadline(time.Now().Add(f.gen.limits.BodyTimeout))
 	default:
+		u.since = time.Now()
+		u.bound(0)
 		u.settled.Store(true)
 		if u.stopped.Load() {
 			f.x.Body.SetDeadline(time.Unix(1, 0))

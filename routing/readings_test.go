@@ -24,6 +24,9 @@ const (
 	finish    = "⊣" // ends the path
 )
 
+// blanks are dropped around a segment by some: spaces and control characters.
+const blanks = " \t\n\v\f\r\x01\x02\x03\x04\x05\x06\x07\x08\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x7f"
+
 // tokens are what paths are made of in the tests, with all that RFC 3986 and
 // real apps make of them.
 var tokens = []token{
@@ -85,10 +88,10 @@ func slowResolve(segments []string, i int, read []string, done func([]string)) {
 		values[before] = true
 	}
 	for v := range values {
-		inner := strings.Trim(v, " \t")
+		inner := strings.Trim(v, blanks)
 		values[inner] = true
 		if inner != "." && inner != ".." {
-			values[strings.Trim(strings.TrimRight(inner, ". \t"), " \t")] = true
+			values[strings.Trim(strings.TrimRight(inner, "."+blanks), blanks)] = true
 		}
 	}
 	for v := range values {

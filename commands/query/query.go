@@ -5,6 +5,7 @@ package query
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,13 +76,23 @@ func canonical(hosts []string) []string {
 	return out
 }
 
-// Upstreams are the forms that an upstream given as host:port may have in a record.
+// Upstreams are the forms that an upstream may have in a record: a person may leave out
+// the scheme, or write a port that goes without saying.
 func Upstreams(given []string) []string {
 	var out []string
 	for _, u := range given {
 		out = append(out, u)
-		if !strings.Contains(u, "://") {
-			out = append(out, "http://"+u)
+		forms := []string{u, "http://" + u, "https://" + u}
+		switch {
+		case strings.HasPrefix(u, "/"):
+			forms = []string{"unix:" + u}
+		case strings.Contains(u, "://"), strings.HasPrefix(u, "unix:"):
+			forms = []string{u}
+		}
+		for _, f := range forms {
+			if p, err := configs.ParseUpstream(f); err == nil && !slices.Contains(out, p.URL) {
+				out = append(out, p.URL)
+			}
 		}
 	}
 	return out

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/url"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +12,7 @@ import (
 	"github.com/holdfast-edge/holdfast/accesslog"
 	"github.com/holdfast-edge/holdfast/commands/live"
 	"github.com/holdfast-edge/holdfast/commands/query"
+	"github.com/holdfast-edge/holdfast/configs"
 	"github.com/holdfast-edge/holdfast/internal/terminal"
 	"github.com/holdfast-edge/holdfast/replay"
 )
@@ -23,7 +24,7 @@ type sendCmd struct {
 	Limit     int    `placeholder:"N" help:"Send at most N, the oldest."`
 	Resume    string `placeholder:"RUN" help:"Continue a run: the same requests, those that are not delivered yet."`
 
-	Target      string   `placeholder:"URL" help:"Send all of them to this server (http://host:port), whatever the routes say."`
+	Target      string   `placeholder:"URL" help:"Send all of them to this server (http://host:port, https://host:port or unix:PATH), whatever the routes say."`
 	ConfigFrom  string   `placeholder:"WHERE" help:"Decide by the running edge's configuration (live) or the file. Default: live if one runs."`
 	Rate        string   `placeholder:"N/s" help:"How fast: 20/s (default), 600/m, or none for no limit."`
 	Concurrency int      `placeholder:"N" help:"How many at a time (default 1, which keeps their order)."`
@@ -67,7 +68,9 @@ func (c *sendCmd) check() error {
 	if _, err := c.filter(time.Now().In(c.location())); err != nil {
 		return err
 	}
-	return checkTarget(c.Target)
+	var err error
+	c.Target, err = parseTarget(c.Target)
+	return err
 }
 
 // filtered reports whether a filter is given that narrows what --since says.
@@ -183,15 +186,23 @@ func rateText(rate float64) string {
 	return "none"
 }
 
-func checkTarget(text string) error {
+// parseTarget reads --target, and makes the path of a unix socket absolute: a run may be
+// resumed from another directory.
+func parseTarget(text string) (string, error) {
 	if text == "" {
-		return nil
+		return "", nil
 	}
-	u, err := url.Parse(text)
-	if err == nil && u.Scheme == "http" && u.Hostname() != "" && (u.Path == "" || u.Path == "/") &&
-		u.RawQuery == "" && u.Fragment == "" && u.User == nil && !u.ForceQuery {
-		return nil
+	u, err := configs.ParseUpstream(strings.TrimSuffix(text, "/"))
+	if err == nil && u.Scheme == "unix" {
+		path, err := filepath.Abs(u.Address)
+		return "unix:" + path, err
 	}
-	return terminal.WithHint(fmt.Errorf("--target: %q is no server", terminal.Clean(text)),
-		"for example http://127.0.0.1:3000; method, path and query are the recorded ones")
+	if err != nil {
+		hint := "for example http://127.0.0.1:3000; method, path and query are the recorded ones"
+		if h := (interface{ Hint() string })(nil); errors.As(err, &h) && h.Hint() != "" {
+			hint = h.Hint()
+		}
+		return "", terminal.WithHint(fmt.Errorf("--target: %q is no server: it %w", terminal.Clean(text), err), "%s", hint)
+	}
+	return u.URL, nil
 }

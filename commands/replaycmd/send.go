@@ -135,7 +135,7 @@ func (j *job) choose(ctx context.Context) error {
 	s := replay.Selection{
 		Records: j.reader, Keys: j.keys, Head: http1.Named, Ledger: j.ledger, Limit: j.Limit, List: j.List != "", Location: j.location(),
 		Rules: replay.Rules{
-			Config: j.cfg, Target: strings.TrimSuffix(j.Target, "/"), Named: j.named(),
+			Config: j.cfg, Target: j.Target, Named: j.named(),
 			Misrouted: j.Misrouted, ResendUnknown: j.ResendUnknown,
 		},
 	}

@@ -16,6 +16,7 @@ import (
 // are valid until the handler returns; nothing may keep them longer.
 type Exchange struct {
 	Arrival time.Time      // when the first byte of the head was seen
+	Now     time.Time      // when somebody last looked at the clock; who looks, sets it
 	Proto   string         // "HTTP/1.1", "HTTP/1.0"; "" when it could not be read
 	Scheme  string         // "http" or "https": how the client reached the edge
 	TLS     *TLS           // the connection's session; nil without TLS

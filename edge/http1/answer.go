@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"sync"
-	"time"
 
 	"github.com/holdfast-edge/holdfast/edge/exchange"
 )
@@ -27,7 +26,6 @@ type answer struct {
 	queued  []byte      // alias of *buf
 	vec     net.Buffers // reused for writes of two parts
 	vecMem  [3][]byte
-	rearm   time.Time
 	sent    int64 // body bytes
 	used    bool  // a byte of a final answer was sent
 	begun   bool
@@ -43,7 +41,7 @@ type answer struct {
 
 func (a *answer) reset() {
 	a.sent, a.used, a.begun, a.chunked, a.noBody, a.remain = 0, false, false, false, false, 0
-	a.http10, a.closing, a.rearm = false, false, time.Time{}
+	a.http10, a.closing, a.broken, a.tunnel = false, false, false, false
 }
 
 func (a *answer) acquire() {
@@ -54,10 +52,10 @@ func (a *answer) acquire() {
 }
 
 func (a *answer) release() {
-	if a.buf != nil {
-		PutBuffer(a.buf)
-		a.buf, a.queued = nil, nil
+	if a.buf == nil {
+		return
 	}
+	a.queued = (*a.buf)[:0]
 }
 
 var errBroken = errors.New("the connection to the client is closed")
@@ -69,8 +67,7 @@ func (a *answer) sendContinue() error {
 	if a.begun || a.http10 {
 		return nil
 	}
-	_ = a.c.nc.SetWriteDeadline(time.Now().Add(a.c.limits.BodyTimeout))
-	_, err := a.c.nc.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
+	_, err := a.c.sock.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
 	return err
 }
 
@@ -124,7 +121,7 @@ func (a *answer) Begin(h *exchange.AnswerHead) error {
 	a.noBody, a.remain = h.NoBody, h.Length
 	a.queued = AppendStatus(a.queued, h.Status)
 	if !a.appendFields(h.Fields, h.RequestID) {
-		a.queued = appendDate(a.queued, time.Now())
+		a.queued = a.c.server.appendDate(a.queued, a.c.x.Now)
 	}
 	switch {
 	case h.Status == 101:
@@ -188,8 +185,7 @@ func (a *answer) Write(p []byte) (int, error) {
 		a.vecMem[2] = crlf
 		a.vec = a.vecMem[:3]
 	}
-	a.armDeadline()
-	_, err := a.vec.WriteTo(a.c.nc)
+	err := a.c.sock.WriteParts(&a.vec)
 	a.vecMem = [3][]byte{}
 	a.queued = (*a.buf)[:0]
 	return len(p), a.wrote(err)
@@ -209,8 +205,12 @@ func (a *answer) Flush() error {
 }
 
 func (a *answer) flush() error {
-	a.armDeadline()
-	_, err := a.c.nc.Write(a.queued)
+	var err error
+	if a.c.driving {
+		_, err = a.c.sock.WriteNow(a.queued)
+	} else {
+		_, err = a.c.sock.Write(a.queued)
+	}
 	a.queued = (*a.buf)[:0]
 	return a.wrote(err)
 }
@@ -221,17 +221,6 @@ func (a *answer) wrote(err error) error {
 		a.broken = true
 	}
 	return err
-}
-
-// armDeadline bounds a write: without progress for body_timeout it fails. The
-// deadline is set anew at most every second.
-func (a *answer) armDeadline() {
-	now := time.Now()
-	if now.Before(a.rearm) {
-		return
-	}
-	a.rearm = now.Add(time.Second)
-	_ = a.c.nc.SetWriteDeadline(now.Add(a.c.limits.BodyTimeout + time.Second))
 }
 
 // End implements exchange.Responder.
@@ -250,7 +239,9 @@ func (a *answer) End(trailers []exchange.Field) error {
 // Close implements exchange.Responder.
 func (a *answer) Close() {
 	a.broken, a.closing = true, true
-	_ = a.c.nc.Close()
+	if !a.c.driving { // else serve does it, right after the handler
+		_ = a.c.sock.Close()
+	}
 }
 
 // CloseAfter implements exchange.Responder.
@@ -260,19 +251,7 @@ func (a *answer) CloseAfter() { a.closing = true }
 func (a *answer) Sent() int64 { return a.sent }
 
 // Gone implements exchange.Responder.
-func (a *answer) Gone() bool {
-	if a.c.secure != nil {
-		return a.c.secure.gone()
-	}
-	if a.c.raw == nil {
-		return false
-	}
-	a.c.isGone = false
-	if err := a.c.raw.Control(a.c.gone); err != nil {
-		return true
-	}
-	return a.c.isGone
-}
+func (a *answer) Gone() bool { return a.c.sock.Gone() }
 
 // Tunnel implements exchange.Responder.
 func (a *answer) Tunnel(app io.Closer) (exchange.Tunnel, error) {
@@ -281,7 +260,7 @@ func (a *answer) Tunnel(app io.Closer) (exchange.Tunnel, error) {
 	}
 	a.tunnel = true
 	a.c.app.Store(&app)
-	_ = a.c.nc.SetDeadline(time.Time{})
+	a.c.sock.ClearDeadlines()
 	a.c.reading = readIdle // no deadlines any more
 	return &tunnel{c: a.c}, nil
 }
@@ -296,16 +275,11 @@ func (t *tunnel) Read(p []byte) (int, error) {
 		t.c.in.Consume(n)
 		return n, nil
 	}
-	return t.c.nc.Read(p)
+	return t.c.sock.Read(p)
 }
 
-func (t *tunnel) Write(p []byte) (int, error) { return t.c.nc.Write(p) }
+func (t *tunnel) Write(p []byte) (int, error) { return t.c.sock.Write(p) }
 
-func (t *tunnel) Close() error { return t.c.nc.Close() }
+func (t *tunnel) Close() error { return t.c.sock.Close() }
 
-func (t *tunnel) CloseWrite() error {
-	if cw, ok := t.c.nc.(interface{ CloseWrite() error }); ok {
-		return cw.CloseWrite()
-	}
-	return t.c.nc.Close()
-}
+func (t *tunnel) CloseWrite() error { return t.c.sock.CloseWrite() }

@@ -2,6 +2,7 @@ package http1
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -10,14 +11,21 @@ import (
 
 // AppendField appends one field line.
 func AppendField(b []byte, name, value []byte) []byte {
-	b = append(b, name...)
-	b = append(b, ": "...)
-	b = append(b, value...)
-	return append(b, "\r\n"...)
+	n, l := len(b), len(name)
+	b = slices.Grow(b, l+len(value)+4)[:n+l+len(value)+4]
+	p := b[n:]
+	copy(p, name)
+	p[l], p[l+1] = ':', ' '
+	copy(p[l+2:], value)
+	p[len(p)-2], p[len(p)-1] = '\r', '\n'
+	return b
 }
 
 // AppendStatus appends a status line with the registered reason phrase.
 func AppendStatus(b []byte, status int) []byte {
+	if status == 200 {
+		return append(b, "HTTP/1.1 200 OK\r\n"...)
+	}
 	b = append(b, "HTTP/1.1 "...)
 	b = strconv.AppendInt(b, int64(status), 10)
 	b = append(b, ' ')
@@ -50,9 +58,19 @@ func AppendLastChunk(b []byte, trailers []exchange.Field) []byte {
 	return append(b, "\r\n"...)
 }
 
+// date is a Date field line, which is made once a second.
+type date struct {
+	second int64
+	line   []byte
+}
+
 // appendDate appends a Date field line (RFC 9110, section 6.6.1).
-func appendDate(b []byte, t time.Time) []byte {
-	b = append(b, "Date: "...)
-	b = t.UTC().AppendFormat(b, http.TimeFormat)
-	return append(b, "\r\n"...)
+func (s *Server) appendDate(b []byte, now time.Time) []byte {
+	d := s.date.Load()
+	if second := now.Unix(); d == nil || d.second != second {
+		line := now.UTC().AppendFormat([]byte("Date: "), http.TimeFormat)
+		d = &date{second, append(line, "\r\n"...)}
+		s.date.Store(d)
+	}
+	return append(b, d.line...)
 }

@@ -3,6 +3,8 @@ package http1
 import (
 	"io"
 	"sync"
+
+	"github.com/holdfast-edge/holdfast/edge/socket"
 )
 
 // Sizes of pooled buffers, in bytes. Heads and small bodies fit the small one;
@@ -122,6 +124,19 @@ func (b *Buffer) Fill() error {
 	return err
 }
 
+// tryFill reads once into the empty buffer, in a step of s.Drive; room is how much
+// it could have read.
+func (b *Buffer) tryFill(s *socket.Conn) (n, room int, again bool, err error) {
+	if b.mem == nil {
+		b.mem = GetBuffer(smallBuffer)
+	}
+	b.r, b.w = b.mark, b.mark
+	p := (*b.mem)[b.w:]
+	n, again, err = s.TryRead(p)
+	b.w += n
+	return n, len(p), again, err
+}
+
 // makeRoom moves the unread bytes to the front of what is not pinned and, where
 // that is not enough, to a larger buffer. Pinned bytes are never moved to another
 // buffer while they are pinned: the old one is left to those who alias it.
@@ -145,12 +160,13 @@ func (b *Buffer) makeRoom() {
 	b.mem, b.mark, b.r, b.w = grown, 0, 0, unread
 }
 
-// FreeIfEmpty gives the memory back while the connection is idle.
-func (b *Buffer) FreeIfEmpty() {
-	if b.mem != nil && b.r == b.w && b.mark == 0 {
+// empty forgets unread bytes, and gives the memory back if it is more than a small buffer.
+func (b *Buffer) empty() {
+	if b.mem != nil && cap(*b.mem) != smallBuffer {
 		PutBuffer(b.mem)
-		b.mem, b.r, b.w, b.full = nil, 0, 0, false
+		b.mem = nil
 	}
+	b.mark, b.r, b.w, b.full = 0, 0, 0, false
 }
 
 // Free gives the memory back and forgets unread bytes.

@@ -8,10 +8,10 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/holdfast-edge/holdfast/edge/exchange"
+	"github.com/holdfast-edge/holdfast/edge/socket"
 )
 
 // lingerTime bounds how long input is thrown away after the last answer, so that a
@@ -26,28 +26,40 @@ const (
 // arriving a second one may read it through body.
 type conn struct {
 	server *Server
-	nc     net.Conn
-	raw    syscall.RawConn // nil where the connection has no descriptor, or TLS is on it
-	secure *secure         // nil where TLS is not on it
+	sock   *socket.Conn
+	secure *secure // nil where TLS is not on it
+	remote netip.AddrPort
 	limits Limits
+	step   func() bool // made once, so that driving does not allocate
 
+	*work         // nil while the connection waits for a request
+	driving  bool // the handler runs in a step of sock.Drive
+	state    state
+	reading  readMode
+	deadline time.Time // of the reads of a head
+
+	readErr error // of the step
+
+	idleMu    sync.Mutex
+	idle      bool      // waiting for a request; guarded by idleMu, written by serve only
+	ticket    uint64    // of the server's lot, while parked; guarded by idleMu
+	idleSince time.Time // guarded by idleMu
+	idleUntil time.Time // the read deadline that is set, if it is that of idling
+
+	app atomic.Pointer[io.Closer] // the other end of a tunnel
+}
+
+// work is what a connection needs while it serves a request. Ten thousand idle
+// connections are common, so it is pooled.
+type work struct {
 	in   Buffer
 	req  Request
 	x    exchange.Exchange
 	body body
 	out  answer
-
-	reading  readMode
-	deadline time.Time // of the reads of a head
-	idleMu   sync.Mutex
-	idle     bool                      // guarded by idleMu
-	app      atomic.Pointer[io.Closer] // the other end of a tunnel
-	// Made once, so that asking does not allocate.
-	gone    func(fd uintptr)
-	isGone  bool
-	await   func(fd uintptr) bool
-	awaited error
 }
+
+var works = sync.Pool{New: func() any { return new(work) }}
 
 type readMode uint8
 
@@ -57,166 +69,324 @@ const (
 	readBody
 )
 
-func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{server: s, nc: nc}
-	c.in.Reset(c)
-	c.body.c = c
-	c.out.c = c
-	if sc, ok := nc.(syscall.Conn); ok {
-		if raw, err := sc.SyscallConn(); err == nil {
-			c.raw = raw
-		}
+// state is what serve has to do next.
+type state uint8
+
+const (
+	stateIdle  state = iota // wait for a request
+	stateShake              // the handshake comes first
+	stateHead               // a head has begun to arrive
+	stateReady              // c.x is complete but for its body: answer it
+	stateEnd                // end the connection
+)
+
+func newConn(s *Server, nc net.Conn, secured bool) *conn {
+	c := &conn{server: s, sock: socket.New(nc)}
+	if secured {
+		c.secure = newSecure(s.Secure(c.sock.Transport()))
+		c.sock.Secure(c.secure.conn)
+		c.state = stateShake
 	}
-	c.gone = func(fd uintptr) { c.isGone = peekGone(fd) }
-	c.await = func(fd uintptr) (done bool) {
-		done, c.awaited = c.in.tryFill(fd)
-		return done
-	}
-	if s, ok := nc.(Secured); ok {
-		c.secure = newSecure(s)
-	}
-	c.x.Scheme = "http"
-	if a, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
-		c.x.Remote = netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
+	c.step = c.drive
+	if t, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+		a := t.AddrPort()
+		c.remote = netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 	}
 	return c
 }
 
-// serve reads and answers requests until the connection ends.
-func (c *conn) serve() {
-	defer func() {
-		if v := recover(); v != nil {
-			c.server.Panicked(v)
-			_ = c.nc.Close()
-		}
-	}()
-	defer c.release()
-	if c.secure != nil && !c.shake() {
+// attach gives the connection what it needs to serve.
+func (c *conn) attach() {
+	if c.work != nil {
 		return
 	}
-	for c.next() {
-		c.server.Handler(&c.x)
-		if !c.finish() {
-			break
+	c.work = works.Get().(*work)
+	c.in.src = c
+	c.body.c, c.out.c = c, c
+}
+
+// detach takes it back. Nothing of a request may be left in the buffer.
+func (c *conn) detach() {
+	w := c.work
+	if w == nil {
+		return
+	}
+	c.work = nil
+	// Small buffers stay with it: one thing to pool, not three.
+	w.in.empty()
+	w.out.release()
+	w.body.release()
+	w.trim()
+	w.out.reset() // or the next connection could end as this one did
+	w.body.ended.Store(true)
+	w.body.c, w.out.c, w.in.src = nil, nil, nil
+	w.x = exchange.Exchange{}
+	works.Put(w)
+}
+
+// trim lets go of what an unusual request made large.
+func (w *work) trim() {
+	if cap(w.req.Fields) > 64 {
+		w.req.Fields = nil
+	}
+	if cap(w.body.dec.raw) > 0 {
+		w.body.dec.raw, w.body.dec.trailers = nil, nil
+	}
+}
+
+// serve reads and answers requests until the connection ends, or is parked: then
+// somebody else calls serve when there is something to do.
+func (c *conn) serve() (parked bool) {
+	defer func() {
+		if parked {
+			return // the connection is not ours any more
+		}
+		if v := recover(); v != nil {
+			c.server.Panicked(v)
+			_ = c.sock.Close()
+		}
+		c.detach()
+	}()
+	c.enter()
+	for c.state != stateEnd {
+		switch c.state {
+		case stateShake:
+			c.shake()
+		case stateIdle:
+			if c.unread() == 0 && !c.sleep() {
+				break
+			}
+			err := c.sock.Drive(c.step)
+			if err == nil {
+				err, c.readErr = c.readErr, nil
+			}
+			if errors.Is(err, os.ErrDeadlineExceeded) && c.park() {
+				return true
+			}
+			if err != nil {
+				c.state = stateEnd
+			}
+			c.wake()
+		case stateHead:
+			c.readHead()
+		case stateReady:
+			c.server.Handler(&c.x)
+			c.finish()
 		}
 	}
 	c.close()
+	return false
 }
 
-// next reads one request head into c.x. It returns false when the connection ended
-// without one. A head that is wrong or incomplete makes a malformed exchange.
-func (c *conn) next() bool {
-	c.limits = c.server.Limits()
-	c.req.Reset()
-	c.x = exchange.Exchange{Scheme: c.x.Scheme, TLS: c.x.TLS, Remote: c.x.Remote, Body: &c.body, Answer: &c.out}
-	c.out.reset()
-	c.body.reset()
-
-	now := time.Now()
-	if len(c.in.Unread()) == 0 {
-		c.in.FreeIfEmpty()
-		if !c.waitIdle(now) {
-			return false
+// drive is the step of sock.Drive: it answers the requests that have come whole,
+// where they are. What takes longer to arrive, or is no ordinary request, is
+// left to serve: drive then returns true.
+func (c *conn) drive() (leave bool) {
+	for {
+		c.attach()
+		short := false
+		if len(c.in.Unread()) == 0 {
+			n, room, again, err := c.in.tryFill(c.sock)
+			switch {
+			case err != nil:
+				c.readErr = err
+				return true
+			case again:
+				return !c.sleep()
+			}
+			short = n < room
 		}
+		c.wake()
+		c.begin()
+		c.parse()
+		if c.state != stateReady || !c.whole() {
+			c.idleUntil = time.Time{} // other deadlines will be set
+			return true
+		}
+		c.driving = true
+		c.server.Handler(&c.x)
+		c.driving = false
+		c.finish()
+		if c.state != stateIdle {
+			return true
+		}
+		if short && len(c.in.Unread()) == 0 {
+			return !c.sleep()
+		}
+	}
+}
+
+// unread is how many bytes were read ahead.
+func (c *conn) unread() int {
+	if c.work == nil {
+		return 0
+	}
+	return len(c.in.Unread())
+}
+
+// whole reports whether the request in c.x can be answered without reading
+// anything more from the client.
+func (c *conn) whole() bool {
+	x := &c.x
+	return x.Malformed == nil && x.Upgrade == nil && !x.ExpectContinue &&
+		x.Length >= 0 && int64(len(c.in.Unread())) >= x.Length
+}
+
+// sleep prepares the wait for the next request: it gives the memory back and sets
+// the deadline. It returns false, with the state, if the connection is to end instead.
+func (c *conn) sleep() bool {
+	c.reading = readIdle
+	var now time.Time
+	if c.work != nil {
+		now = c.x.Now
+		c.detach()
+	}
+	if now.IsZero() {
 		now = time.Now()
 	}
-	c.x.Arrival = now
+	c.idleMu.Lock()
+	defer c.idleMu.Unlock()
+	if c.server.draining.Load() {
+		c.state = stateEnd
+		return false
+	}
+	limit := c.server.Limits().IdleTimeout
+	if c.server.lot != nil {
+		limit = min(limit, c.server.parkAfter)
+	}
+	if c.idleUntil.Sub(now) < limit { // set anew at most once a second
+		c.idleUntil = now.Add(limit + min(time.Second, limit/4))
+		_ = c.sock.SetReadDeadline(c.idleUntil)
+	}
+	c.idle, c.idleSince = true, now
+	return true
+}
+
+// enter waits for park to have let go of the connection.
+func (c *conn) enter() {
+	c.idleMu.Lock()
+	c.idle, c.ticket = false, 0
+	c.idleMu.Unlock()
+}
+
+// wake ends the wait. From here on no deadline but those of the request itself is set.
+func (c *conn) wake() {
+	if !c.idle { // only this goroutine writes it
+		return
+	}
+	c.idleMu.Lock()
+	c.idle = false
+	c.idleMu.Unlock()
+}
+
+// park leaves the connection, which has been idle for a while, to the server's lot. It
+// returns false if it is to end instead. After true it belongs to whoever takes it out.
+func (c *conn) park() bool {
+	c.idleMu.Lock()
+	defer c.idleMu.Unlock()
+	s := c.server
+	if s.lot == nil || s.draining.Load() || time.Since(c.idleSince) >= s.Limits().IdleTimeout {
+		return false
+	}
+	c.detach()
+	c.idleUntil = time.Time{}
+	_ = c.sock.SetReadDeadline(time.Time{})
+	ticket, ok := s.lot.Park(c.sock, c.resume)
+	c.ticket = ticket
+	if ok {
+		s.parks.Add(1)
+	}
+	return ok
+}
+
+// resume serves the connection again. serve waits for park to have let go.
+func (c *conn) resume() {
+	go c.server.run(c)
+}
+
+// wakeIdle ends the wait of an idle connection from outside, if it has been idle since
+// before a time.
+func (c *conn) wakeIdle(before time.Time) {
+	c.idleMu.Lock()
+	defer c.idleMu.Unlock()
+	switch {
+	case !c.idle || c.idleSince.After(before):
+	case c.ticket == 0:
+		_ = c.sock.SetReadDeadline(time.Unix(1, 0))
+	case c.server.lot.Take(c.ticket):
+		c.ticket = 0
+		c.state = stateEnd
+		c.resume()
+	}
+}
+
+// begin starts an exchange whose first bytes have arrived.
+func (c *conn) begin() {
+	c.limits = c.server.Limits()
+	c.sock.SetStall(c.limits.BodyTimeout)
+	c.req.Reset()
+	now := time.Now()
+	c.x = exchange.Exchange{Arrival: now, Now: now, Scheme: "http", Remote: c.remote, Body: &c.body, Answer: &c.out}
+	if c.secure != nil && c.secure.session.Version != "" {
+		c.x.TLS, c.x.Scheme = &c.secure.session, "https"
+	}
+	c.out.reset()
+	c.body.reset()
 	c.reading, c.deadline = readHead, now.Add(c.limits.HeaderTimeout)
-	armed := false
-	for {
-		buf := c.in.Unread()
-		n, bad := c.req.Parse(buf)
-		switch {
-		case bad != nil:
-			return c.malformed(bad, len(buf))
-		case n > c.limits.MaxHeader && len(c.req.line) > c.limits.MaxHeader:
-			return c.malformed(errLongTarget, c.limits.MaxHeader)
-		case n > c.limits.MaxHeader:
-			return c.malformed(errHeadTooLarge, c.limits.MaxHeader)
-		case n > 0 && c.secure != nil && c.x.TLS == nil:
-			return c.malformed(errPlain, n)
-		case n > 0:
-			c.fill(n)
-			return true
-		case len(buf) > c.limits.MaxHeader && (c.req.line == nil || len(c.req.line) > c.limits.MaxHeader):
-			return c.malformed(errLongTarget, len(buf))
-		case len(buf) > c.limits.MaxHeader:
-			return c.malformed(errHeadTooLarge, len(buf))
-		}
-		if !armed {
-			_ = c.nc.SetReadDeadline(c.deadline)
-			armed = true
-		}
+}
+
+// parse looks at what has arrived of a head, and sets the state: stateReady with
+// c.x filled, or stateHead when more of it is needed. A head that is wrong makes
+// a malformed exchange.
+func (c *conn) parse() {
+	buf := c.in.Unread()
+	n, bad := c.req.Parse(buf)
+	switch {
+	case bad != nil:
+		c.malformed(bad, len(buf))
+	case n > c.limits.MaxHeader && len(c.req.line) > c.limits.MaxHeader:
+		c.malformed(errLongTarget, c.limits.MaxHeader)
+	case n > c.limits.MaxHeader:
+		c.malformed(errHeadTooLarge, c.limits.MaxHeader)
+	case n > 0 && c.secure != nil && c.x.TLS == nil:
+		c.malformed(errPlain, n)
+	case n > 0:
+		c.fill(n)
+	case len(buf) > c.limits.MaxHeader && (c.req.line == nil || len(c.req.line) > c.limits.MaxHeader):
+		c.malformed(errLongTarget, len(buf))
+	case len(buf) > c.limits.MaxHeader:
+		c.malformed(errHeadTooLarge, len(buf))
+	default:
+		c.state = stateHead
+	}
+}
+
+// readHead reads the rest of a head that has begun to arrive. One that does not
+// become complete makes a malformed exchange.
+func (c *conn) readHead() {
+	_ = c.sock.SetReadDeadline(c.deadline)
+	for c.state == stateHead {
 		moves := c.in.Moves
 		if err := c.in.Fill(); err != nil {
+			why := errLeftInHead
 			if errors.Is(err, os.ErrDeadlineExceeded) {
-				return c.malformed(errSlowHead, len(c.in.Unread()))
+				why = errSlowHead
 			}
-			return c.malformed(errLeftInHead, len(c.in.Unread()))
+			c.malformed(why, len(c.in.Unread()))
+			return
 		}
 		if c.in.Moves != moves {
 			c.req.Reset()
 		}
+		c.parse()
 	}
+	c.x.Now = time.Now()
 }
 
 var (
 	errSlowHead   = malformed(408, "the head did not arrive within limits.header_timeout")
 	errLeftInHead = malformed(499, "the client left while it sent the head")
 )
-
-// waitIdle waits for the first byte of the next request.
-func (c *conn) waitIdle(now time.Time) bool {
-	c.reading = readIdle
-	c.trim()
-	c.idleMu.Lock()
-	_ = c.nc.SetReadDeadline(now.Add(c.limits.IdleTimeout))
-	c.idle = true
-	c.idleMu.Unlock()
-	if c.server.draining.Load() { // it may have looked at us just before
-		return false
-	}
-	err := c.fillIdle()
-	// From here on no deadline but those of the request itself is set.
-	c.idleMu.Lock()
-	c.idle = false
-	c.idleMu.Unlock()
-	return err == nil
-}
-
-// trim lets go of what an unusual request made large.
-func (c *conn) trim() {
-	if cap(c.req.Fields) > 64 {
-		c.req.Fields = nil
-	}
-	if cap(c.body.dec.raw) > 0 {
-		c.body.dec.raw, c.body.dec.trailers = nil, nil
-	}
-}
-
-// fillIdle reads the first bytes of a request. Where it can, it holds no buffer
-// while it waits: ten thousand idle connections are common.
-func (c *conn) fillIdle() error {
-	if c.secure != nil {
-		return c.secure.fillIdle(&c.in)
-	}
-	if c.raw == nil || !canTryFill {
-		return c.in.Fill()
-	}
-	if err := c.raw.Read(c.await); err != nil {
-		return err
-	}
-	return c.awaited
-}
-
-// wakeIdle ends the wait of an idle connection.
-func (c *conn) wakeIdle() {
-	c.idleMu.Lock()
-	defer c.idleMu.Unlock()
-	if c.idle {
-		_ = c.nc.SetReadDeadline(time.Unix(1, 0))
-	}
-}
 
 // fill completes c.x from the parsed head of n bytes.
 func (c *conn) fill(n int) {
@@ -233,10 +403,11 @@ func (c *conn) fill(n int) {
 	c.out.closing = r.Close
 	c.reading = readBody
 	c.body.start(r.Length, r.Expect)
+	c.state = stateReady
 }
 
-// malformed makes an exchange of what could be read. It always returns true.
-func (c *conn) malformed(why *exchange.Malformed, n int) bool {
+// malformed makes an exchange of what could be read.
+func (c *conn) malformed(why *exchange.Malformed, n int) {
 	x := &c.x
 	x.Malformed = why
 	x.Head = c.in.Unread()[:n]
@@ -257,47 +428,45 @@ func (c *conn) malformed(why *exchange.Malformed, n int) bool {
 	c.in.Pin(n)
 	c.out.http10 = false
 	c.out.closing = true
-	return true
+	c.state = stateReady
 }
 
-// finish prepares for the next request; false ends the connection.
-func (c *conn) finish() bool {
-	c.out.release()
+// finish ends an exchange: the next request may come, or the connection ends.
+func (c *conn) finish() {
 	c.body.release()
 	c.in.Unpin()
-	return !c.out.closing && !c.out.broken && !c.out.tunnel && c.body.ended.Load()
+	c.state = stateIdle
+	if c.out.closing || c.out.broken || c.out.tunnel || !c.body.ended.Load() {
+		c.state = stateEnd
+	}
 }
 
 // close ends the connection. What the client still sends is read for a moment, so
 // that the answer is not lost to a reset.
 func (c *conn) close() {
+	if c.work == nil {
+		c.sayEnd()
+		_ = c.sock.Close()
+		return
+	}
 	if c.out.tunnel {
 		return // whoever has the tunnel closes it
 	}
 	linger := c.x.Malformed != nil || !c.body.ended.Load() || len(c.in.Unread()) > 0
-	if c.out.broken || !c.out.used || !linger {
+	if !c.out.broken && (!c.out.used || !linger) {
 		c.sayEnd()
-		_ = c.nc.Close()
-		return
-	}
-	if cw, ok := c.nc.(interface{ CloseWrite() error }); ok && cw.CloseWrite() == nil {
+	} else if !c.out.broken && c.sock.CloseWrite() == nil {
 		end := time.Now().Add(lingerTime)
 		scratch := GetBuffer(largeBuffer)
 		for now := time.Now(); now.Before(end) && !c.server.draining.Load(); now = time.Now() {
-			_ = c.nc.SetReadDeadline(now.Add(lingerPause))
-			if _, err := c.nc.Read(*scratch); err != nil {
+			_ = c.sock.SetReadDeadline(now.Add(lingerPause))
+			if _, err := c.sock.Read(*scratch); err != nil {
 				break
 			}
 		}
 		PutBuffer(scratch)
 	}
-	_ = c.nc.Close()
-}
-
-func (c *conn) release() {
-	c.out.release()
-	c.body.release()
-	c.in.Free()
+	_ = c.sock.Close()
 }
 
 // Read is the source of c.in and of body reads. It sets the deadline that the body
@@ -308,121 +477,5 @@ func (c *conn) Read(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	return c.nc.Read(p)
-}
-
-// body is the request body of the current exchange.
-type body struct {
-	c   *conn
-	dec Decoder
-	mem *[]byte // a small body that did not fit behind its head
-
-	mu        sync.Mutex
-	total     time.Time // bounds all reads, when set
-	rearm     time.Time // when the deadline must be set again
-	expecting bool      // the client waits for 100 Continue
-	// ended is set when the body was read to its end; it may be asked while another
-	// goroutine reads.
-	ended atomic.Bool
-}
-
-func (b *body) reset() {
-	b.dec.reset(&b.c.in, bodyNone, 0)
-	b.expecting, b.total, b.rearm = false, time.Time{}, time.Time{}
-	b.ended.Store(true)
-}
-
-func (b *body) start(length int64, expect bool) {
-	switch {
-	case length < 0:
-		b.dec.reset(&b.c.in, bodyChunked, 0)
-	case length > 0:
-		b.dec.reset(&b.c.in, bodyLength, length)
-	}
-	b.expecting = expect
-	b.ended.Store(length == 0)
-}
-
-func (b *body) release() {
-	if b.mem != nil {
-		PutBuffer(b.mem)
-		b.mem = nil
-	}
-}
-
-// Read implements exchange.Body.
-func (b *body) Read(p []byte) (int, error) {
-	n, err := b.dec.Read(p)
-	if b.dec.Done() {
-		b.ended.Store(true)
-	}
-	return n, err
-}
-
-// Trailers implements exchange.Body.
-func (b *body) Trailers() []exchange.Field { return b.dec.Trailers() }
-
-// Buffered implements exchange.Body.
-func (b *body) Buffered(max int64) ([]byte, bool, error) {
-	d := &b.dec
-	if d.Done() {
-		return nil, true, nil
-	}
-	if d.kind != bodyLength || d.remain > max || d.err != nil {
-		return nil, false, nil
-	}
-	n := int(d.remain)
-	if n <= b.c.in.Room() {
-		for len(b.c.in.Unread()) < n {
-			if err := b.c.in.Fill(); err != nil {
-				d.err = cutShort(err)
-				return b.c.in.Unread(), false, d.err
-			}
-		}
-		p := b.c.in.Unread()[:n]
-		d.remain, d.err = 0, io.EOF
-		b.c.in.Pin(n)
-		b.ended.Store(true)
-		return p, true, nil
-	}
-	b.mem = GetBuffer(n)
-	p := (*b.mem)[:n]
-	m, err := io.ReadFull(b, p)
-	if err != nil {
-		return p[:m], false, d.err
-	}
-	return p, true, nil
-}
-
-// SetDeadline implements exchange.Body.
-func (b *body) SetDeadline(t time.Time) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.total, b.rearm = t, time.Time{}
-	if !t.IsZero() {
-		_ = b.c.nc.SetReadDeadline(t)
-	}
-}
-
-// beforeRead sets the deadline of one read and sends 100 Continue if the client
-// waits for it. A deadline is set anew at most every second or so.
-func (b *body) beforeRead() error {
-	if b.expecting {
-		b.expecting = false
-		if err := b.c.out.sendContinue(); err != nil {
-			return err
-		}
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	now := time.Now()
-	if now.Before(b.rearm) {
-		return nil
-	}
-	limit := now.Add(b.c.limits.BodyTimeout + time.Second)
-	b.rearm = now.Add(time.Second)
-	if !b.total.IsZero() {
-		limit = b.total
-	}
-	return b.c.nc.SetReadDeadline(limit)
+	return c.sock.Read(p)
 }

@@ -177,7 +177,8 @@ func (d *Decoder) line(max int) ([]byte, error) {
 			d.buf.Consume(next)
 			return line, nil
 		}
-		if len(d.buf.Unread()) > max {
+		// The CR of a line of max bytes may be there, and its LF not yet.
+		if len(d.buf.Unread()) > max+1 {
 			return nil, errChunkExt
 		}
 		if err := d.fill(); err != nil {

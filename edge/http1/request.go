@@ -155,7 +155,7 @@ func (r *Request) finish() *exchange.Malformed {
 	if !exchange.MarkNominated(r.Fields) {
 		return errOptions
 	}
-	hosts := 0
+	hosts, upgrades := 0, 0
 	var upgrade []byte
 	for i := range r.Fields {
 		f := &r.Fields[i]
@@ -169,6 +169,7 @@ func (r *Request) finish() *exchange.Malformed {
 			}
 			r.Expect = r.Minor == 1
 		case exchange.Upgrade:
+			upgrades++
 			upgrade = f.Value
 		}
 	}
@@ -188,7 +189,7 @@ func (r *Request) finish() *exchange.Malformed {
 	}
 	// A switch of protocols is passed on only where it cannot be a second way
 	// to frame requests: never HTTP/2, never with a body, one protocol.
-	if upgrade != nil && r.Minor == 1 && r.Length == 0 && exchange.HasOption(r.Fields, "upgrade") &&
+	if upgrades == 1 && r.Minor == 1 && r.Length == 0 && exchange.HasOption(r.Fields, "upgrade") &&
 		len(upgrade) > 0 && all(upgrade, isToken) && !exchange.Is(upgrade, "h2c") && !exchange.Is(upgrade, "h2") {
 		r.Upgrade = upgrade
 	}

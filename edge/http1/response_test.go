@@ -60,13 +60,3 @@ func TestResponse(t *testing.T) {
 		})
 	}
 }
-
-func FuzzResponse(f *testing.F) {
-	f.Add([]byte("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		var r Response
-		if n, err := r.Parse(data); err == nil && n > 0 && (r.Status < 100 || r.Status > 599) {
-			t.Fatalf("status %d", r.Status)
-		}
-	})
-}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/holdfast-edge/holdfast/edge/exchange"
+	"github.com/holdfast-edge/holdfast/edge/socket"
 )
 
 // Limits bound one client connection. Durations of zero are not allowed.
@@ -31,20 +32,35 @@ type Server struct {
 	Handler func(*exchange.Exchange)
 	// Panicked is told of a panic in Handler. The connection is closed.
 	Panicked func(v any)
-	// Refused is told of a handshake that failed (Secured). The connection is closed.
+	// Secure puts TLS on the connections of StartSecured; nil if there are none. Nothing
+	// is read or written before Handshake.
+	Secure func(net.Conn) Secured
+	// Refused is told of a handshake that failed. The connection is closed.
 	Refused func(remote netip.AddrPort, err error)
 
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
 	ended    chan struct{} // closed when a connection ends, made when somebody waits
 	draining atomic.Bool
+	date     atomic.Pointer[date]
 	wg       sync.WaitGroup
+
+	lot       *socket.Lot   // nil where there is none
+	parkAfter time.Duration // how long a connection is idle before it is parked
+	parks     atomic.Int64  // how often one was
+	tended    chan struct{} // closed when tend has returned
+	quit      chan struct{} // ends tend
 }
 
 // Start serves a connection in a goroutine of its own until it ends. It returns
 // false, and leaves the connection alone, if that would make more than most
 // connections; 0 is no limit. A server that shuts down closes it.
-func (s *Server) Start(nc net.Conn, most int) bool {
+func (s *Server) Start(nc net.Conn, most int) bool { return s.start(nc, most, false) }
+
+// StartSecured is Start for a connection on which TLS comes first.
+func (s *Server) StartSecured(nc net.Conn, most int) bool { return s.start(nc, most, true) }
+
+func (s *Server) start(nc net.Conn, most int, secured bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.draining.Load() {
@@ -56,15 +72,20 @@ func (s *Server) Start(nc net.Conn, most int) bool {
 	}
 	if s.conns == nil {
 		s.conns = make(map[*conn]struct{})
+		s.openLot()
 	}
-	c := newConn(s, nc)
+	c := newConn(s, nc, secured)
 	s.conns[c] = struct{}{}
 	s.wg.Add(1)
-	go func() {
-		defer s.untrack(c)
-		c.serve()
-	}()
+	go s.run(c)
 	return true
+}
+
+// run serves a connection until it ends or is parked.
+func (s *Server) run(c *conn) {
+	if !c.serve() {
+		s.untrack(c)
+	}
 }
 
 // Connections returns how many connections are open.
@@ -108,10 +129,12 @@ var ErrCut = errors.New("connections were closed before their answers were compl
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.draining.Store(true)
+	now := time.Now()
 	for c := range s.conns {
-		c.wakeIdle()
+		c.wakeIdle(now)
 	}
 	s.mu.Unlock()
+	defer s.closeLot()
 
 	done := make(chan struct{})
 	go func() { s.wg.Wait(); close(done) }()
@@ -122,7 +145,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	for c := range s.conns {
-		_ = c.nc.Close()
+		go c.sock.Close() // it waits for the exchange to let go
 		if app := c.app.Load(); app != nil {
 			_ = (*app).Close()
 		}

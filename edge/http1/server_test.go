@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -61,7 +62,7 @@ var testLimits = Limits{HeaderTimeout: 300 * time.Millisecond, BodyTimeout: 300 
 func serve(t *testing.T, handler func(*exchange.Exchange)) (*Server, string) {
 	t.Helper()
 	s := &Server{Limits: func() Limits { return testLimits }, Handler: handler,
-		Panicked: func(v any) { t.Logf("panic: %v", v) }}
+		Panicked: func(v any) { t.Logf("panic: %v", v) }, parkAfter: 30 * time.Millisecond}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -413,5 +414,79 @@ func TestShutdownClosesTunnels(t *testing.T) {
 	start := time.Now()
 	if err := s.Shutdown(ctx); !errors.Is(err, ErrCut) || time.Since(start) > 3*time.Second {
 		t.Errorf("%v after %v", err, time.Since(start))
+	}
+}
+
+// A connection that is parked goes on where it was: with data, at its end, at its
+// time, and when the server stops.
+func TestParked(t *testing.T) {
+	s, addr := serve(t, echo)
+	lot := func(n int) {
+		t.Helper()
+		for end := time.Now().Add(5 * time.Second); s.lot.Len() != n; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%d parked, want %d", s.lot.Len(), n)
+			}
+		}
+	}
+	dial := func() (net.Conn, *bufio.Reader) {
+		t.Helper()
+		nc, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = nc.Close() })
+		return nc, bufio.NewReader(nc)
+	}
+	visit := func(nc net.Conn, r *bufio.Reader) {
+		t.Helper()
+		if _, err := io.WriteString(nc, "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"); err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := io.ReadAll(res.Body); err != nil || string(b) != "POST /x hello" {
+			t.Fatalf("%q, %v", b, err)
+		}
+	}
+	if runtime.GOOS != "linux" {
+		t.Skip("connections are parked on Linux only")
+	}
+	nc, r := dial()
+	visit(nc, r)
+	if s.Connections() != 1 || s.lot == nil {
+		t.Skip("not with this build tag")
+	}
+	for range 3 {
+		lot(1)
+		visit(nc, r)
+	}
+	silent, _ := dial() // never says anything
+	lot(2)
+	if n := s.Connections(); n != 2 {
+		t.Errorf("%d connections", n)
+	}
+	began := time.Now()
+	if _, err := silent.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the silent one ended with %v", err)
+	}
+	if took := time.Since(began); took < testLimits.IdleTimeout/2 || took > 2*testLimits.IdleTimeout {
+		t.Errorf("the silent one was closed after %v", took)
+	}
+	gone, _ := dial()
+	lot(1)
+	_ = gone.Close()
+	lot(0)
+	visit(dial())
+	nc, r = dial()
+	visit(nc, r)
+	lot(2)
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := r.ReadByte(); err != io.EOF {
+		t.Errorf("a parked one ended with %v", err)
 	}
 }

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/url"
 	"sync"
 	"time"
 
@@ -27,11 +25,15 @@ const (
 	// drainAnswer is how much of an answer's body is read so that the connection
 	// can be used again, in bytes.
 	drainAnswer = 256 << 10
+	// A target that the configuration does not describe has the default times.
+	targetConnect  = 2 * time.Second
+	targetResponse = 30 * time.Second
 )
 
 // Sender implements replay.Sender. Safe for concurrent use.
 type Sender struct {
 	apps map[string]*upstream.App
+	tls  map[string]configs.AppTLS // of the https upstreams of the configuration, by URL
 
 	mu      sync.Mutex
 	targets map[string]*upstream.App
@@ -39,9 +41,16 @@ type Sender struct {
 
 // New makes a sender for the apps of a configuration.
 func New(cfg *configs.Config) *Sender {
-	s := &Sender{apps: make(map[string]*upstream.App, len(cfg.Apps)), targets: make(map[string]*upstream.App)}
+	s := &Sender{apps: make(map[string]*upstream.App, len(cfg.Apps)), targets: make(map[string]*upstream.App),
+		tls: make(map[string]configs.AppTLS)}
 	for i := range cfg.Apps {
-		s.apps[cfg.Apps[i].Name] = upstream.FromConfig(&cfg.Apps[i])
+		a := &cfg.Apps[i]
+		s.apps[a.Name] = upstream.FromConfig(a)
+		for _, u := range a.Upstreams {
+			if _, twice := s.tls[u.URL]; u.Scheme == "https" && !twice {
+				s.tls[u.URL] = a.TLS
+			}
+		}
 	}
 	return s
 }
@@ -72,7 +81,7 @@ func (s *Sender) Send(ctx context.Context, dest replay.Destination, r *replay.Re
 	var tried upstream.Tried
 	// A fresh connection: one that was idle may be closed by the app at the very
 	// moment it is used, and then nobody knows whether the request arrived.
-	conn, err := app.Acquire(ctx, &tried, !upstream.IdempotentMethod(m.x.Method))
+	conn, err := app.Acquire(ctx, nil, time.Now(), &tried, !upstream.IdempotentMethod(m.x.Method))
 	if err != nil {
 		return replay.Answer{}, fmt.Errorf("%w: %w", replay.ErrNotSent, err)
 	}
@@ -82,6 +91,7 @@ func (s *Sender) Send(ctx context.Context, dest replay.Destination, r *replay.Re
 	}
 	stop := context.AfterFunc(ctx, conn.Interrupt)
 	answer := replay.Answer{Upstream: conn.Upstream()}
+	m.origin.Host = conn.Host()
 	head, err := m.exchange(conn)
 	answer.Duration = time.Since(began)
 	if err != nil {
@@ -108,16 +118,13 @@ func (s *Sender) app(dest replay.Destination) (*upstream.App, error) {
 	if a := s.targets[dest.URL]; a != nil {
 		return a, nil
 	}
-	u, err := url.Parse(dest.URL)
-	if err != nil || u.Scheme != "http" || u.Hostname() == "" || u.Path != "" && u.Path != "/" {
-		return nil, fmt.Errorf("target %q is not http://host:port", dest.URL)
+	u, err := configs.ParseUpstream(dest.URL)
+	if err != nil {
+		return nil, fmt.Errorf("target %q %w", dest.URL, err)
 	}
-	port := u.Port()
-	if port == "" {
-		port = "80"
-	}
-	a := upstream.NewApp(dest.URL, []*upstream.Endpoint{{Address: net.JoinHostPort(u.Hostname(), port), Name: dest.URL}})
-	a.Connect, a.Response = 2*time.Second, 30*time.Second
+	// An upstream of the configuration proves who it is as it does there.
+	a := upstream.FromConfig(&configs.App{Name: dest.URL, Upstreams: []configs.Upstream{u}, TLS: s.tls[u.URL],
+		Connect: targetConnect, Response: targetResponse})
 	s.targets[dest.URL] = a
 	return a, nil
 }
@@ -184,10 +191,11 @@ func (m *message) exchange(conn *upstream.Conn) (*http1.Response, error) {
 		} else {
 			out = append(out, m.small...)
 		}
-		_, err := conn.Write(out)
-		m.written = err == nil
-		conn.Await()
-		return conn.ReadHead(m.x.Method, m)
+		conn.Ask(out)
+		head, err := conn.ReadHead(m.x.Method, m)
+		_, askErr := conn.Asked()
+		m.written = askErr == nil
+		return head, err
 	}
 	if _, err := conn.Write(out); err != nil {
 		conn.Await()

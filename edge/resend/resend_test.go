@@ -4,11 +4,21 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -184,4 +194,116 @@ func TestSendIsCancelled(t *testing.T) {
 	if !errors.Is(err, replay.ErrUnknown) {
 		t.Error(err)
 	}
+}
+
+// A replayed request leaves the way a live one does, to any kind of upstream.
+func TestSendToAnyUpstream(t *testing.T) {
+	certificate, ca := certificateFor(t, "127.0.0.1")
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(file, ca, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	socket := filepath.Join(t.TempDir(), "app.sock")
+	heads := make(chan string, 1)
+	serve := func(nc net.Conn) {
+		r, err := http.ReadRequest(bufio.NewReader(nc))
+		if err != nil {
+			return
+		}
+		body, _ := io.ReadAll(r.Body)
+		heads <- fmt.Sprint(r.Host, " ", r.Header.Get("X-Forwarded-Host"), " ", r.Header.Get("X-Edge-Replay") != "", " ", string(body))
+		_, _ = io.WriteString(nc, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+	}
+	addr := rawApp(t, func(nc net.Conn) {
+		c := tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{certificate}})
+		serve(c)
+		_ = c.Close()
+	})
+	unix, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for c, err := unix.Accept(); err == nil; c, err = unix.Accept() {
+			serve(c)
+			_ = c.Close()
+		}
+	}()
+	defer func() { _ = unix.Close(); <-done }()
+
+	config := fmt.Sprintf(`listen: {http: ":8080"}
+apps:
+  tls: {upstreams: ["https://%[1]s"], tls: {ca: %[2]s}}
+  tls-upstream: {upstreams: ["https://%[1]s"], tls: {ca: %[2]s}, host: upstream}
+  unix-upstream: {upstreams: ["unix:%[3]s"], host: upstream}
+  unix-name: {upstreams: ["unix:%[3]s"], host: app.internal}
+  untrusted: {upstreams: ["https://%[1]s"]}
+sites: []
+`, addr, file, socket)
+	path := filepath.Join(t.TempDir(), "edge.yaml")
+	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := configs.Load(path, configs.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// As a running edge hands it over: the file of the authority is not in it.
+	live, err := configs.Load(path, configs.Options{Sources: cfg.Sources, Env: cfg.Env})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if live.App("tls").TLS.Authorities != nil {
+		t.Error("the disk was looked at")
+	}
+	tests := []struct {
+		to       replay.Destination
+		upstream string
+		want     string // "": not sent
+	}{
+		{replay.Destination{App: "tls"}, "https://" + addr, "h.test h.test true hi"},
+		{replay.Destination{App: "tls-upstream"}, "https://" + addr, addr + " h.test true hi"},
+		{replay.Destination{App: "unix-upstream"}, "unix:" + socket, "localhost h.test true hi"},
+		{replay.Destination{App: "unix-name"}, "unix:" + socket, "app.internal h.test true hi"},
+		{replay.Destination{URL: "unix:" + socket}, "unix:" + socket, "h.test h.test true hi"},
+		{replay.Destination{URL: "https://" + addr}, "https://" + addr, "h.test h.test true hi"}, // verified as app tls is
+		{replay.Destination{App: "untrusted"}, "", ""},
+		{replay.Destination{URL: "h2c://" + addr}, "", ""},
+	}
+	for _, c := range []*configs.Config{cfg, live} {
+		s := New(c)
+		for _, tt := range tests {
+			a, err := s.Send(t.Context(), tt.to, request("POST / HTTP/1.1\r\nHost: h.test\r\nContent-Length: 2\r\n\r\n", "hi", ""), committed)
+			if tt.want == "" {
+				if !errors.Is(err, replay.ErrNotSent) {
+					t.Errorf("%v: %v", tt.to, err)
+				}
+				continue
+			}
+			if err != nil || a.Status != 200 || a.Upstream != tt.upstream {
+				t.Errorf("%v: %+v %v", tt.to, a, err)
+			} else if got := <-heads; got != tt.want {
+				t.Errorf("%v: the app got %q, want %q", tt.to, got, tt.want)
+			}
+		}
+		s.Close()
+	}
+}
+
+// certificateFor makes a certificate for an address that is its own authority.
+func certificateFor(t *testing.T, ip string) (tls.Certificate, []byte) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.ParseIP(ip)}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }

@@ -6,7 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +16,9 @@ import (
 var (
 	// ErrUnreachable: no upstream took a connection. Nothing was sent.
 	ErrUnreachable = errors.New("no upstream could be reached")
+	// ErrBusy: all connections that the app may have were in use for as long as a
+	// connection may take. Nothing was sent.
+	ErrBusy = errors.New("all connections that the app may have are in use")
 	// ErrTimeout: the app did not answer, or stopped answering, in time.
 	ErrTimeout = errors.New("the app did not answer in time")
 	// ErrClientGone: the client left while the app's answer was awaited.
@@ -28,33 +31,48 @@ var (
 	ErrClosed = errors.New("the app closed the connection")
 )
 
-// Times of passive marking. An upstream that refuses connections, or breaks off
-// several answers in a row, is passed over for a while that doubles each time.
-const (
-	deadFirst     = time.Second
-	deadMost      = 10 * time.Second
-	breaksForDead = 3
-)
-
 // App is a named group of upstreams. Safe for concurrent use; its exported fields
-// do not change.
+// do not change after Start.
 type App struct {
 	Name       string
-	Connect    time.Duration // limit of one connection attempt
+	Connect    time.Duration // limit of one connection attempt: finding the address, connecting, TLS
 	Response   time.Duration // limit of waiting for the app without progress
 	Idempotent bool          // it recognises a repeated Idempotency-Key
 	// Marked, if not nil, is told when an upstream is first marked dead, with the
-	// cause, and when it is well again, with nil. It must not block.
+	// cause, and when it is well again, with nil; also when it is dead for another kind
+	// of reason than before. It must not block. So for the next two.
 	Marked func(upstream string, cause error)
+	// Resolved is told when the name of an upstream stops resolving, with the cause, and
+	// when it does again or its addresses change.
+	Resolved func(upstream string, addresses []netip.Addr, cause error)
+	// Checked is told when the health of an upstream changes.
+	Checked func(upstream string, h Health)
+	// Lookups, if not nil, bounds how many names are looked up in the background at a
+	// time: each that is puts something in and takes it out again.
+	Lookups chan struct{}
 
 	endpoints []*Endpoint
 	next      atomic.Uint32
+	gate      *gate // nil: no limit of connections
+	check     check
+
+	stop  context.CancelFunc // ends what Start began; nil before
+	alone sync.WaitGroup     // the goroutines that Start began
+	judge sync.Mutex         // guards the health of all endpoints: one decides at a time
 }
 
 // Endpoint is one upstream.
 type Endpoint struct {
-	Address string // host:port
+	Address string // host:port, or the path of a unix socket
 	Name    string // as the configuration and the log write it
+
+	unix   bool
+	host   string      // what its requests have in their Host field; "": what the client sent
+	self   string      // what it calls itself: the authority of its URL
+	name   *name       // where Address has a name to look up; else nil
+	secure *secure     // how it is spoken to over TLS; nil: in clear
+	health vitals      // what its checks say
+	sick   atomic.Bool // its checks took it out: others go first
 
 	active    atomic.Int32 // exchanges under way
 	deadUntil atomic.Int64 // Unix nanoseconds; 0: well
@@ -65,6 +83,8 @@ type Endpoint struct {
 	idle   []*Conn // the most recently used last
 	closed bool    // nothing is kept any more
 	marked time.Time
+	fault  fault // why it was marked last
+	told   fault // what App.Marked was told last
 }
 
 // NewApp makes an app of the endpoints, at least one and at most 64.
@@ -75,9 +95,14 @@ func NewApp(name string, endpoints []*Endpoint) *App {
 // Tried is the set of endpoints that an exchange has been sent to.
 type Tried uint64
 
+// lastResort is added to the time of a mark: an endpoint that its health check took out
+// comes after all that are only marked.
+const lastResort = 1 << 62
+
 // pick chooses the endpoint with the fewest exchanges under way among those that
-// were not tried and are not marked dead; if all are marked, the one whose mark ends
-// first. A single upstream is never passed over.
+// were not tried, are not marked dead and were not taken out by their health check; if
+// there are none, the one whose mark ends first, and those taken out last. A single
+// upstream is never passed over.
 func (a *App) pick(tried Tried, now int64) (index int) {
 	best, bestDead := -1, int64(0)
 	var bestActive int32
@@ -96,6 +121,9 @@ func (a *App) pick(tried Tried, now int64) (index int) {
 		if dead <= now {
 			dead = 0
 		}
+		if n > 1 && e.sick.Load() {
+			dead |= lastResort
+		}
 		active := e.active.Load()
 		if best < 0 || dead < bestDead || dead == bestDead && active < bestActive {
 			best, bestDead, bestActive = k, dead, active
@@ -107,11 +135,28 @@ func (a *App) pick(tried Tried, now int64) (index int) {
 // Acquire returns a connection to an endpoint that was not tried yet, and adds the
 // endpoint to tried. An idle connection is used if there is one, unless fresh.
 // Endpoints that refuse are marked and the next one is tried; the error is
-// ErrUnreachable, wrapping the last cause, when none is left.
-func (a *App) Acquire(ctx context.Context, tried *Tried, fresh bool) (*Conn, error) {
+// ErrUnreachable, wrapping the last cause, when none is left. Where the app has a limit
+// of connections it waits for one to be free: ErrBusy after the app's connect time,
+// ErrClientGone if the client, which may be nil, leaves meanwhile.
+// now is the time of the caller's last look at the clock.
+func (a *App) Acquire(ctx context.Context, client Client, now time.Time, tried *Tried, fresh bool) (*Conn, error) {
+	if a.gate == nil {
+		return a.acquire(ctx, now, tried, fresh)
+	}
+	if err := a.gate.enter(ctx, a.Connect, client); err != nil {
+		return nil, err
+	}
+	c, err := a.acquire(ctx, time.Now(), tried, fresh)
+	if err != nil {
+		a.gate.leave()
+	}
+	return c, err
+}
+
+func (a *App) acquire(ctx context.Context, now time.Time, tried *Tried, fresh bool) (*Conn, error) {
 	var last error
 	for {
-		k := a.pick(*tried, time.Now().UnixNano())
+		k := a.pick(*tried, now.UnixNano())
 		if k < 0 {
 			if last == nil {
 				return nil, ErrUnreachable
@@ -119,19 +164,21 @@ func (a *App) Acquire(ctx context.Context, tried *Tried, fresh bool) (*Conn, err
 			return nil, fmt.Errorf("%w: %w", ErrUnreachable, last)
 		}
 		e := a.endpoints[k]
-		if !e.claim(a.Connect) {
+		if !e.claim(now, a.Connect) {
 			continue // somebody else is just finding out whether it is back
 		}
 		*tried |= 1 << k
 		if !fresh {
-			if c := e.reuse(); c != nil {
-				c.app = a
+			if c := e.reuse(now); c != nil {
+				c.use(a)
 				return c, nil
 			}
 		}
-		c, err := e.dial(ctx, a.Connect)
+		c, err := e.dial(ctx, a)
+		now = time.Now()
 		if err == nil {
-			c.app = a
+			c.now = now
+			c.use(a)
 			return c, nil
 		}
 		if ctx.Err() != nil {
@@ -159,8 +206,29 @@ func (a *App) Sweep(now time.Time) {
 	}
 }
 
-// Close closes the idle connections. Those in use are closed when they are released.
+// Start begins what goes on without requests: names are looked up again when their
+// time is over, and upstreams are checked. It is called once at most; Close ends it.
+func (a *App) Start() {
+	ctx, stop := context.WithCancel(context.Background())
+	a.stop = stop
+	for _, e := range a.endpoints {
+		if e.name != nil {
+			e.name.kept.Store(true)
+			a.alone.Go(func() { e.keep(ctx, a) })
+		}
+		if a.check.path != "" {
+			a.alone.Go(func() { e.watch(ctx, a) })
+		}
+	}
+}
+
+// Close ends what Start began, waits for that, and closes the idle connections. Those
+// in use are closed when they are released.
 func (a *App) Close() {
+	if a.stop != nil {
+		a.stop()
+		a.alone.Wait()
+	}
 	for _, e := range a.endpoints {
 		e.mu.Lock()
 		e.closed = true
@@ -169,69 +237,12 @@ func (a *App) Close() {
 	}
 }
 
-func (e *Endpoint) dial(ctx context.Context, limit time.Duration) (*Conn, error) {
-	// Counted before it stands: an upstream that does not answer is not idle.
-	e.active.Add(1)
-	d := net.Dialer{Timeout: limit}
-	nc, err := d.DialContext(ctx, "tcp", e.Address)
-	if err != nil {
-		e.active.Add(-1)
-		return nil, err
-	}
-	return newConn(e, nc), nil
-}
-
 // claim lets one request at a time try an upstream whose mark has ended: for as
 // long as a connection may take, the mark stands for all others.
-func (e *Endpoint) claim(connect time.Duration) bool {
-	until, now := e.deadUntil.Load(), time.Now().UnixNano()
-	if until == 0 || until > now {
+func (e *Endpoint) claim(now time.Time, connect time.Duration) bool {
+	until := e.deadUntil.Load()
+	if until == 0 || until > now.UnixNano() {
 		return true
 	}
-	return e.deadUntil.CompareAndSwap(until, now+int64(connect))
-}
-
-// refused marks an endpoint dead for a while.
-func (a *App) refused(e *Endpoint, cause error) {
-	if e.mark() && a.Marked != nil {
-		a.Marked(e.Name, cause)
-	}
-}
-
-// mark returns whether the endpoint was well before. Failures that come while it is
-// marked, of requests that were under way, do not make the pause longer.
-func (e *Endpoint) mark() (first bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	now, back := time.Now(), e.backoff.Load()
-	switch {
-	case back == 0:
-		back = int64(deadFirst)
-	case now.Sub(e.marked) >= time.Duration(back):
-		back = min(2*back, int64(deadMost))
-	default:
-		return false
-	}
-	e.marked = now
-	e.deadUntil.Store(now.UnixNano() + back)
-	return e.backoff.Swap(back) == 0
-}
-
-// broke counts an answer that was broken off.
-func (a *App) broke(e *Endpoint) {
-	if e.breaks.Add(1) >= breaksForDead {
-		a.refused(e, ErrClosed)
-	}
-}
-
-// well forgets all marks.
-func (a *App) well(e *Endpoint) {
-	if e.backoff.Load() == 0 && e.breaks.Load() == 0 {
-		return
-	}
-	e.deadUntil.Store(0)
-	e.breaks.Store(0)
-	if e.backoff.Swap(0) != 0 && a.Marked != nil {
-		a.Marked(e.Name, nil)
-	}
+	return e.deadUntil.CompareAndSwap(until, now.UnixNano()+int64(connect))
 }

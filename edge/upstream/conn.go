@@ -5,15 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"strconv"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/holdfast-edge/holdfast/edge/exchange"
 	"github.com/holdfast-edge/holdfast/edge/http1"
+	"github.com/holdfast-edge/holdfast/edge/socket"
 )
 
 const (
@@ -29,8 +28,7 @@ const (
 // it; a second may write the request's body while the owner reads the answer.
 type Conn struct {
 	endpoint *Endpoint
-	nc       net.Conn
-	raw      syscall.RawConn
+	sock     *socket.Conn
 	in       http1.Buffer
 	head     http1.Response
 	body     http1.Decoder
@@ -38,50 +36,61 @@ type Conn struct {
 	expires  time.Time
 	life     time.Duration // how long it may stay idle after this answer
 	app      *App          // that acquired it
+	from     *address      // where it leads, if its endpoint has a name
 
 	// Of the wait for the app: until when (Unix nanoseconds, 0 for ever), whom to ask
 	// whether it is still worth it, and whether to stop.
 	limit       atomic.Int64
 	client      Client
 	interrupted atomic.Bool
-	cut         atomic.Bool // CutWrites was called
 	endless     atomic.Bool // the answer may be silent for any time
-	streaming   bool        // the head of the answer was read: all progress extends the limit
+	streaming   bool        // the head of the answer was read: each read has the whole limit
 	armed       time.Time   // the read deadline that is set
-	wrote       time.Time   // when the write deadline was set
+	now         time.Time   // when the clock was last looked at
 	got         bool        // a byte of the answer has arrived
+	pending     int         // bytes of the request the app had not taken when last asked, -1: not asked
 
-	peek   func(fd uintptr)
-	peeked bool
+	// Of the read under way, and of the request that leaves with it.
+	step   func() bool // made once
+	into   []byte
+	n      int
+	err    error
+	ask    []byte // not written yet
+	asked  int    // bytes of the request that were written by the step
+	askErr error  // why it was not written whole
+	// stale: the idle connection had been closed, or something had arrived unasked,
+	// which is not to be taken for the answer.
+	stale bool
 }
 
-func newConn(e *Endpoint, nc net.Conn) *Conn {
-	c := &Conn{endpoint: e, nc: nc}
-	if sc, ok := nc.(syscall.Conn); ok {
-		if raw, err := sc.SyscallConn(); err == nil {
-			c.raw = raw
-		}
-	}
-	c.peek = func(fd uintptr) { c.peeked = http1.Quiet(fd) }
+// errStale is why a request was not written to a connection that the app had closed
+// while it was idle.
+var errStale = errors.New("the app closed the idle connection")
+
+func newConn(e *Endpoint, sock *socket.Conn) *Conn {
+	c := &Conn{endpoint: e, sock: sock}
+	c.step = c.exchange
 	c.in.Reset(c)
 	return c
+}
+
+// use makes the connection one of app's exchanges.
+func (c *Conn) use(app *App) {
+	c.app = app
+	c.sock.SetStall(app.Response)
 }
 
 // Upstream is the name of the endpoint.
 func (c *Conn) Upstream() string { return c.endpoint.Name }
 
+// Host is what the Host field of a request has to say here, "" for what the client sent.
+func (c *Conn) Host() string { return c.endpoint.host }
+
 // Reused reports whether the connection had carried an exchange before.
 func (c *Conn) Reused() bool { return c.reused }
 
-// alive reports whether an idle connection is still open and silent. What arrives
-// unasked would be taken for the next answer.
-func (c *Conn) alive() bool {
-	if c.raw == nil {
-		return true
-	}
-	c.peeked = false
-	return c.raw.Control(c.peek) == nil && c.peeked
-}
+// Now is when the connection last looked at the clock.
+func (c *Conn) Now() time.Time { return c.now }
 
 // Client is asked whether the wait for the app is still worth it.
 type Client interface {
@@ -104,8 +113,10 @@ func (c *Conn) Watch(client Client) { c.client = client }
 
 // Await starts the clock of the app's answer: from now on it has the app's response
 // time to make progress. Safe for concurrent use.
-func (c *Conn) Await() {
-	c.limit.Store(time.Now().Add(c.app.Response).UnixNano())
+func (c *Conn) Await() { c.await(time.Now()) }
+
+func (c *Conn) await(now time.Time) {
+	c.limit.Store(now.UnixNano() + int64(c.app.Response))
 	if c.endless.Load() {
 		c.limit.Store(0)
 	}
@@ -118,49 +129,71 @@ func (c *Conn) AwaitForever() { c.limit.Store(0) }
 // Safe for concurrent use.
 func (c *Conn) Interrupt() {
 	c.interrupted.Store(true)
-	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+	_ = c.sock.SetReadDeadline(time.Unix(1, 0))
 }
 
 // CutWrites makes writes fail from now on, the one under way too. Safe for
 // concurrent use.
-func (c *Conn) CutWrites() {
-	c.cut.Store(true)
-	_ = c.nc.SetWriteDeadline(time.Unix(1, 0))
-}
+func (c *Conn) CutWrites() { c.sock.CutWrites() }
 
 // Write sends bytes of the request. It fails when the app takes none for the
 // app's response time.
-func (c *Conn) Write(p []byte) (int, error) {
-	if now := time.Now(); now.Sub(c.wrote) > tick {
-		c.wrote = now
-		if err := c.nc.SetWriteDeadline(now.Add(c.app.Response + tick)); err != nil {
-			return 0, err
-		}
-	}
-	return c.nc.Write(p)
+func (c *Conn) Write(p []byte) (int, error) { return c.sock.Write(p) }
+
+// Ask starts the clock of the answer and gives the connection a whole request, which
+// leaves with the next read: that saves asking the poller whether the answer is there
+// before there can be one. message stays untouched until ReadHead returns; Asked says
+// then what became of it.
+func (c *Conn) Ask(message []byte) {
+	c.await(c.now)
+	c.pending = -1
+	c.ask, c.asked, c.askErr = message, 0, nil
 }
+
+// Start writes the head of a request whose body follows by Write. It reports whether
+// that worked; if not, Asked says why, and ReadHead is worth a try all the same.
+func (c *Conn) Start(head []byte) bool {
+	c.await(c.now)
+	c.pending = -1
+	c.asked, c.askErr = 0, nil
+	if c.stale = c.reused && !c.sock.Quiet(); c.stale {
+		c.askErr = errStale
+		return false
+	}
+	c.asked, c.askErr = c.sock.Write(head)
+	return c.askErr == nil
+}
+
+// Asked returns how many bytes Ask or Start have written, and why not all of them.
+func (c *Conn) Asked() (int, error) { return c.asked, c.askErr }
 
 // Read reads from the app, in waits of at most a second, so that it can look
 // whether the client is still there. Errors: ErrTimeout, ErrClientGone,
 // ErrInterrupted, io.EOF, or the connection's.
 func (c *Conn) Read(p []byte) (int, error) {
-	for {
-		if c.client != nil && c.client.Flush() != nil {
-			return 0, ErrClientGone
+	c.into = p
+	if c.client != nil && c.client.Flush() != nil {
+		return 0, ErrClientGone
+	}
+	if c.streaming {
+		// The client may have taken long with what came before.
+		c.now = time.Now()
+		if c.limit.Load() != 0 {
+			c.await(c.now)
 		}
-		now := time.Now()
-		until := now.Add(tick)
-		if limit := c.limit.Load(); limit != 0 {
-			if now.UnixNano() >= limit {
+	}
+	for {
+		limit := c.limit.Load()
+		until := c.now.Add(tick)
+		if limit != 0 && until.UnixNano() > limit {
+			if c.now.UnixNano() >= limit && !c.takes() {
 				return 0, ErrTimeout
 			}
-			if until.UnixNano() > limit {
-				until = time.Unix(0, limit)
-			}
+			until = time.Unix(0, c.limit.Load())
 		}
 		// A deadline that still has half a tick to go is left as it is.
-		if c.armed.Sub(now) < tick/2 || c.armed.After(until) {
-			if err := c.nc.SetReadDeadline(until); err != nil {
+		if c.armed.Sub(c.now) < tick/2 || c.armed.After(until) {
+			if err := c.sock.SetReadDeadline(until); err != nil {
 				return 0, err
 			}
 			c.armed = until
@@ -168,22 +201,66 @@ func (c *Conn) Read(p []byte) (int, error) {
 		if c.interrupted.Load() {
 			return 0, ErrInterrupted
 		}
-		n, err := c.nc.Read(p)
-		if n > 0 {
+		if c.stale {
+			return 0, io.EOF
+		}
+		c.n, c.err = 0, nil
+		err := c.sock.Drive(c.step)
+		if err == nil {
+			err = c.err
+		}
+		c.now = time.Now()
+		if c.n > 0 {
 			c.got = true
-			if c.streaming && c.limit.Load() != 0 {
-				c.Await()
-			}
-			return n, nil
+			return c.n, nil
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
-			return n, err
+			return 0, err
 		}
 		c.armed = time.Time{}
 		if c.client != nil && c.client.Gone() {
 			return 0, ErrClientGone
 		}
+		c.takes()
 	}
+}
+
+// takes reports whether the app has taken some of the request since it was last asked.
+// The kernel may hold so much of a body that a slow app needs longer than its
+// response time to read it; its time begins anew with each part it takes.
+func (c *Conn) takes() bool {
+	if c.limit.Load() == 0 || c.streaming {
+		return false // the upload under way watches itself; or an answer is coming
+	}
+	before, now := c.pending, c.sock.Unacknowledged()
+	c.pending = now
+	if now < before || before < 0 && now > 0 {
+		c.await(c.now)
+		return true
+	}
+	return false
+}
+
+// exchange is the step of sock.Drive: it writes the request, if there is one, and
+// waits; then it reads once.
+func (c *Conn) exchange() (done bool) {
+	if c.ask != nil {
+		message := c.ask
+		c.ask = nil
+		if c.stale = c.reused && !c.sock.QuietNow(); c.stale {
+			c.askErr, c.err = errStale, io.EOF
+			return true
+		}
+		c.asked, c.askErr = c.sock.WriteNow(message)
+		if c.askErr == nil {
+			return false
+		}
+		// There may be an answer all the same: an app may answer and close before
+		// it has read everything.
+	}
+	var again bool
+	c.n, again, c.err = c.sock.TryRead(c.into)
+	return !again
 }
 
 // ReadHead reads the head of the final answer to a request with the given method.
@@ -246,7 +323,7 @@ func (c *Conn) StreamBody(endless bool) {
 	if endless {
 		c.AwaitForever()
 	} else if c.limit.Load() != 0 {
-		c.Await()
+		c.await(c.now)
 	}
 	c.in.Unpin()
 }
@@ -282,18 +359,21 @@ func (c *Conn) Release(written bool) {
 	e := c.endpoint
 	e.active.Add(-1)
 	c.app.well(e)
+	gate := c.app.gate // left when the connection is in the pool: it is not counted twice
 	keep := written && c.body.Done() && !c.head.Close && c.head.Status != 101 &&
-		!c.interrupted.Load() && !c.cut.Load() && len(c.in.Unread()) == 0
+		!c.interrupted.Load() && !c.sock.WasCut() && len(c.in.Unread()) == 0
 	c.in.Free()
 	if !keep || c.life <= 0 {
-		_ = c.nc.Close()
+		_ = c.sock.Close()
+		gate.leave()
 		return
 	}
 	c.client, c.got, c.streaming = nil, false, false
 	c.endless.Store(false)
 	c.limit.Store(0)
-	c.expires = time.Now().Add(c.life)
+	c.expires = c.now.Add(c.life)
 	e.put(c)
+	gate.leave()
 }
 
 // Discard ends the exchange and the connection. broke says that the app broke it off.
@@ -303,13 +383,14 @@ func (c *Conn) Discard(broke bool) {
 		c.app.broke(c.endpoint)
 	}
 	c.in.Free()
-	_ = c.nc.Close()
+	_ = c.sock.Close()
+	c.app.gate.leave()
 }
 
 // Detach hands the connection over after a 101 answer, with what was read ahead.
 // The exchange stays counted until Detached.Close.
 func (c *Conn) Detach() *Detached {
-	_ = c.nc.SetDeadline(time.Time{})
+	c.sock.ClearDeadlines()
 	return &Detached{c: c}
 }
 
@@ -327,20 +408,17 @@ func (d *Detached) Read(p []byte) (int, error) {
 		d.c.in.Consume(n)
 		return n, nil
 	}
-	return d.c.nc.Read(p)
+	return d.c.sock.Read(p)
 }
 
-func (d *Detached) Write(p []byte) (int, error) { return d.c.nc.Write(p) }
+func (d *Detached) Write(p []byte) (int, error) { return d.c.sock.Write(p) }
 
 // Expire makes reads fail from a time on.
-func (d *Detached) Expire(after time.Duration) { _ = d.c.nc.SetReadDeadline(time.Now().Add(after)) }
+func (d *Detached) Expire(after time.Duration) { _ = d.c.sock.SetReadDeadline(time.Now().Add(after)) }
 
 // CloseWrite half-closes towards the app.
 func (d *Detached) CloseWrite() error {
-	if cw, ok := d.c.nc.(interface{ CloseWrite() error }); ok {
-		return cw.CloseWrite()
-	}
-	return d.c.nc.Close()
+	return d.c.sock.CloseWrite()
 }
 
 // Close ends the connection; more than once does nothing.
@@ -349,7 +427,8 @@ func (d *Detached) Close() error {
 		return nil
 	}
 	d.c.endpoint.active.Add(-1)
-	return d.c.nc.Close()
+	defer d.c.app.gate.leave()
+	return d.c.sock.Close()
 }
 
 // keepAlive shortens a lifetime to what the app announced (the Keep-Alive field is

@@ -25,7 +25,7 @@ func TestMarks(t *testing.T) {
 	both := NewApp("b", []*Endpoint{e, {Name: "y"}})
 	both.endpoints[1].active.Store(5) // busy, so that the other one is preferred
 	e.deadUntil.Store(time.Now().UnixNano() - 1)
-	if k := both.pick(0, time.Now().UnixNano()); k != 0 || !e.claim(time.Minute) {
+	if k := both.pick(0, time.Now().UnixNano()); k != 0 || !e.claim(time.Now(), time.Minute) {
 		t.Errorf("picked %d: the mark has ended", k)
 	}
 	if k := both.pick(0, time.Now().UnixNano()); k != 1 {
@@ -48,14 +48,14 @@ func TestDialCounts(t *testing.T) {
 	a := NewApp("a", []*Endpoint{e})
 	a.Connect, a.Response = time.Second, time.Second
 	var tried Tried
-	c, err := a.Acquire(context.Background(), &tried, false)
+	c, err := a.Acquire(context.Background(), nil, time.Now(), &tried, false)
 	if err != nil || e.active.Load() != 1 {
 		t.Fatalf("%v, %d active", err, e.active.Load())
 	}
 	c.Discard(false)
 	_ = ln.Close()
 	tried = 0
-	if _, err := a.Acquire(context.Background(), &tried, true); !errors.Is(err, ErrUnreachable) || e.active.Load() != 0 {
+	if _, err := a.Acquire(context.Background(), nil, time.Now(), &tried, true); !errors.Is(err, ErrUnreachable) || e.active.Load() != 0 {
 		t.Errorf("%v, %d active", err, e.active.Load())
 	}
 }

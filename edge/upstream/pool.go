@@ -10,8 +10,9 @@ const (
 	maxIdle  = 512
 )
 
-// reuse returns the idle connection that was used last, if it is still open.
-func (e *Endpoint) reuse() *Conn {
+// reuse returns the idle connection that was used last. Whether it is still open is
+// seen when the request is about to leave.
+func (e *Endpoint) reuse(now time.Time) *Conn {
 	for {
 		e.mu.Lock()
 		n := len(e.idle)
@@ -23,25 +24,25 @@ func (e *Endpoint) reuse() *Conn {
 		e.idle[n-1] = nil
 		e.idle = e.idle[:n-1]
 		e.mu.Unlock()
-		if time.Now().Before(c.expires) && c.alive() {
-			c.reused = true
+		if now.Before(c.expires) {
+			c.reused, c.now = true, now
 			e.active.Add(1)
 			return c
 		}
-		_ = c.nc.Close()
+		_ = c.sock.Close()
 	}
 }
 
 // put keeps a connection for reuse.
 func (e *Endpoint) put(c *Conn) {
 	e.mu.Lock()
-	if len(e.idle) < maxIdle && !e.closed {
+	if len(e.idle) < maxIdle && !e.closed && !c.from.left() {
 		e.idle = append(e.idle, c)
 		c = nil
 	}
 	e.mu.Unlock()
 	if c != nil {
-		_ = c.nc.Close()
+		_ = c.sock.Close()
 	}
 }
 
@@ -61,6 +62,6 @@ func (e *Endpoint) sweep(now time.Time) {
 	e.idle = keep
 	e.mu.Unlock()
 	for _, c := range old {
-		_ = c.nc.Close()
+		_ = c.sock.Close()
 	}
 }

@@ -13,6 +13,7 @@ type Origin struct {
 	ID      string     // X-Request-Id
 	Peer    netip.Addr // added to X-Forwarded-For
 	Scheme  string     // X-Forwarded-Proto
+	Host    string     // takes the place of what the client's Host field says; "": it stays
 	Trusted bool       // the peer is a trusted proxy: its own X-Forwarded-*, X-Request-Id and X-Edge-* stay
 	Key     bool       // send an Idempotency-Key, the id where the client sent none
 	Replay  string     // the value of X-Edge-Replay; "" on the live try
@@ -38,6 +39,12 @@ func AppendHead(b []byte, x *exchange.Exchange, o *Origin, length int64) []byte 
 			continue
 		case exchange.Expect:
 			continue
+		case exchange.Host:
+			if o.Host != "" {
+				b = append(append(b, f.Name...), ": "...)
+				b = append(append(b, o.Host...), "\r\n"...)
+				continue
+			}
 		case exchange.XForwardedFor:
 			if o.Trusted {
 				if forwardedFor != nil {

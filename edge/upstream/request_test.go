@@ -41,6 +41,10 @@ func TestAppendHead(t *testing.T) {
 			"POST / HTTP/1.1\r\nHost: h\r\n" + tail + "X-Edge-Replay: id=ID; attempt=1\r\n\r\n"},
 		{"websocket", "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", Origin{}, 0,
 			"GET / HTTP/1.1\r\nHost: h\r\n" + tail + "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"},
+		{"another host", "GET / HTTP/1.1\r\nA: 1\r\nhOST: h\r\nB: 2\r\n\r\n", Origin{Host: "app.internal:8080"}, 0,
+			"GET / HTTP/1.1\r\nA: 1\r\nhOST: app.internal:8080\r\nB: 2\r\n" + tail + "\r\n"},
+		{"another host, through a trusted proxy", "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-Host: client.test\r\n\r\n", Origin{Host: "app.internal", Trusted: true}, 0,
+			"GET / HTTP/1.1\r\nHost: app.internal\r\nX-Forwarded-Host: client.test\r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\nX-Request-Id: ID\r\n\r\n"},
 		{"1.0", "GET / HTTP/1.0\r\nHost: h\r\n\r\n", Origin{}, 0, "GET / HTTP/1.1\r\nHost: h\r\n" + tail + "\r\n"},
 		{"absolute form", "GET http://h/x HTTP/1.1\r\nHost: h\r\n\r\n", Origin{}, 0, "GET /x HTTP/1.1\r\nHost: h\r\n" + tail + "\r\n"},
 	}

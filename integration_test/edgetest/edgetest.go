@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -84,6 +85,9 @@ type Edge struct {
 	Addr   string // host:port of listen.http
 	URL    string // http://host:port
 	Secure string // host:port for listen.https, where the text has TLSADDR
+	// Wrapper, if set before Start, is a command that executes the edge: it is put in
+	// front of its command line and must become it.
+	Wrapper []string
 
 	over *wrapper // not nil with HOLDFAST_TLS
 	t    testing.TB
@@ -151,7 +155,8 @@ func (e *Edge) Write(config string) {
 // Start runs the edge and waits until it is ready.
 func (e *Edge) Start() {
 	e.t.Helper()
-	cmd := exec.Command(Binary(e.t, "edge"), "run", "-c", e.Config)
+	line := append(slices.Clone(e.Wrapper), Binary(e.t, "edge"), "run", "-c", e.Config)
+	cmd := exec.Command(line[0], line[1:]...)
 	cmd.Dir = e.Dir
 	cmd.Stderr, cmd.Stdout = &e.log, &e.log
 	from := e.log.Len()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,7 +16,8 @@ import (
 // Launch runs the edge as Start does, but does not wait until it is ready.
 func (e *Edge) Launch() {
 	e.t.Helper()
-	cmd := exec.Command(Binary(e.t, "edge"), "run", "-c", e.Config)
+	line := append(slices.Clone(e.Wrapper), Binary(e.t, "edge"), "run", "-c", e.Config)
+	cmd := exec.Command(line[0], line[1:]...)
 	cmd.Dir = e.Dir
 	cmd.Stderr, cmd.Stdout = &e.log, &e.log
 	if err := cmd.Start(); err != nil {

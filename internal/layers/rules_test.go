@@ -21,7 +21,7 @@ var rooms = []room{
 	{"cmd/edge", []string{"commands/edgecmd"}, "main only calls; it decides nothing"},
 	{"cmd/replay", []string{"commands/replaycmd"}, "main only calls; it decides nothing"},
 
-	{"commands/edgecmd", []string{"commands/edgecmd/demo", "commands/live", "commands/owner", "commands/query", "edge", "edge/http1", "replay", "configs", "routing", "tls", "tls/tlstest", "accesslog", "internal/..."},
+	{"commands/edgecmd", []string{"commands/edgecmd/demo", "commands/live", "commands/owner", "commands/query", "edge", "edge/http1", "replay", "configs", "routing", "tls", "accesslog", "internal/..."},
 		"a command line is put together from everything below, never from another command line"},
 	{"commands/replaycmd", []string{"commands/live", "commands/owner", "commands/query", "edge/...", "replay", "configs", "routing", "accesslog", "internal/..."},
 		"a command line is put together from everything below, never from another command line"},
@@ -30,28 +30,38 @@ var rooms = []room{
 	{"commands/query", []string{"accesslog", "configs", "routing", "internal/..."}, "the filters that commands share"},
 	{"commands/owner", nil, "it only changes the user"},
 
-	{"edge", []string{"edge/exchange", "edge/http1", "edge/upstream", "configs", "routing", "tls", "tls/tlstest", "accesslog", "internal/..."},
+	{"edge", []string{"edge/exchange", "edge/http1", "edge/upstream", "configs", "routing", "tls", "accesslog", "internal/..."},
 		"the edge is the composition of the data plane; replaying is another program's work"},
 	{"edge/resend", []string{"edge/upstream", "edge/http1", "edge/exchange", "replay", "accesslog", "configs", "internal/..."},
 		"it is replay's sender, made of the data plane; the serving edge has no part in it"},
-	{"edge/upstream", []string{"edge/http1", "edge/exchange", "configs", "accesslog", "internal/..."},
+	{"edge/upstream", []string{"edge/http1", "edge/socket", "edge/exchange", "configs", "accesslog", "internal/..."},
 		"of the configuration, an app's upstreams and time limits; it does not know the routes"},
-	{"edge/http1", []string{"edge/exchange", "accesslog", "internal/..."},
+	{"edge/http1", []string{"edge/exchange", "edge/socket", "accesslog", "internal/..."},
 		"the data plane gets plain values: it knows neither the configuration nor the routes"},
+	{"edge/socket", nil, "connections and nothing else: it knows no protocol"},
 	{"edge/exchange", []string{"accesslog"}, "the lowest of the data plane: of the records, the types only"},
 
 	{"replay", []string{"configs", "routing", "accesslog", "internal/..."},
 		"replay never imports edge: it says what it needs (Sender) and a command hands it in"},
-	{"configs", []string{"routing", "tls", "tls/tlstest", "internal/..."}, "the configuration becomes values; it starts nothing"},
+	{"configs", []string{"routing", "tls", "internal/..."}, "the configuration becomes values; it starts nothing"},
 	{"routing", nil, "routing is pure: bytes in, a decision out"},
-	{"tls", []string{"tls/tlstest", "internal/..."}, "names in, certificates out: routing, tls and accesslog meet through plain values only"},
+	{"tls", []string{"internal/..."}, "names in, certificates out: routing, tls and accesslog meet through plain values only"},
 	{"tls/tlstest", nil, "it makes certificates for tests of every room"},
 	{"accesslog", []string{"internal/..."}, "routing, tls and accesslog meet through plain values only"},
 	{"internal/terminal", []string{"internal/terminal/ptytest"}, "helpers stand alone"},
 	{"internal/...", []string{"internal/..."}, "what everybody may use can use nobody"},
+	{"bench/...", []string{"bench/..."}, "the benchmark runs the binaries that users run; it has no other way in"},
+	{"integration_test/differential/rfc", nil, "the reference shares no code with what it judges"},
+	{"integration_test/differential/generate", nil, "what is made up must not depend on who reads it"},
+	{"integration_test/differential", []string{"edge/exchange", "edge/http1", "edge/upstream", "routing", "integration_test/..."},
+		"it compares the data plane's own parsers, in process, with others"},
 	{"integration_test/...", []string{"accesslog", "configs", "routing", "tls/tlstest", "internal/...", "integration_test/..."},
 		"the integration tests drive the binaries from outside, and read what they left with the public readers"},
 }
+
+// references are what tests of every room may import: readers and makers of messages that
+// share no code with what is tested, and a maker of certificates.
+var references = []string{"integration_test/differential/rfc", "integration_test/differential/generate", "tls/tlstest"}
 
 // A ban is an import that only some rooms may have, standard library included.
 type ban struct {
@@ -79,13 +89,14 @@ var bans = []ban{
 	{"github.com/rs/zerolog/...", []string{"edge", "edge/...", "accesslog", "commands/...", "internal/..."}, true, "others return errors"},
 	{"github.com/mattn/go-isatty", []string{"internal/terminal"}, true, "one place knows what a terminal is"},
 	{"github.com/alecthomas/kong", []string{"commands/..."}, false, "only command lines read command lines"},
-	{"flag", nil, true, "command lines are kong's"},
+	{"flag", []string{"bench/..."}, true, "command lines are kong's"},
 
 	// One reader for each format.
 	{"go.yaml.in/yaml/...", []string{"configs", "commands/live", "integration_test/..."}, true, "one package reads the configuration; commands/live finds two keys of a broken one"},
 	{"github.com/invopop/jsonschema", []string{"configs"}, false, "the schema comes from the types in configs"},
 	{"github.com/mssola/useragent", []string{"accesslog"}, false, "it has panicked: one function guards it"},
 	{"filippo.io/age/...", []string{"accesslog", "accesslog/...", "internal/..."}, true, "payloads are sealed and opened in one place"},
+	{"golang.org/x/net/dns/...", []string{"edge/upstream"}, true, "names of upstreams are looked up in one place"},
 	{"golang.org/x/net/idna", []string{"routing"}, false, "host names have one parser"},
 
 	// Tests only.

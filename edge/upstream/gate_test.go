@@ -1,0 +1,181 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/holdfast-edge/holdfast/configs"
+)
+
+// leaving is a client that is gone after a while.
+type leaving struct{ gone atomic.Bool }
+
+func (l *leaving) Gone() bool   { return l.gone.Load() }
+func (l *leaving) Flush() error { return nil }
+
+func TestGate(t *testing.T) {
+	t.Parallel()
+	g := &gate{limit: 2}
+	for range 2 {
+		if err := g.enter(t.Context(), time.Second, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	began := time.Now()
+	if err := g.enter(t.Context(), 50*time.Millisecond, nil); err != ErrBusy || time.Since(began) < 50*time.Millisecond {
+		t.Errorf("%v after %v", err, time.Since(began))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := g.enter(ctx, time.Minute, nil); err != context.DeadlineExceeded {
+		t.Error(err)
+	}
+	client := &leaving{}
+	time.AfterFunc(100*time.Millisecond, func() { client.gone.Store(true) })
+	began = time.Now()
+	if err := g.enter(t.Context(), time.Minute, client); err != ErrClientGone || time.Since(began) > 2*time.Second {
+		t.Errorf("%v after %v", err, time.Since(began))
+	}
+	if used, waiting := g.load(); used != 2 || waiting != 0 {
+		t.Errorf("%d used, %d waiting", used, waiting)
+	}
+	// In the order in which they came.
+	var order []int
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			if err := g.enter(t.Context(), time.Minute, client2{}); err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			order = append(order, i)
+			mu.Unlock()
+			g.leave()
+		})
+		eventually(t, "it waits", func() bool { _, waiting := g.load(); return waiting == i+1 })
+	}
+	g.leave()
+	wg.Wait()
+	for i, k := range order {
+		if i != k {
+			t.Fatalf("order %v", order)
+		}
+	}
+	g.leave()
+	if used, waiting := g.load(); used != 0 || waiting != 0 {
+		t.Errorf("%d used, %d waiting", used, waiting)
+	}
+}
+
+type client2 struct{}
+
+func (client2) Gone() bool   { return false }
+func (client2) Flush() error { return nil }
+
+// However many ask, and whatever they give up, there are never more connections
+// than allowed, idle ones included, and no place is lost.
+func TestMaxConnections(t *testing.T) {
+	t.Parallel()
+	const limit = 3
+	var open, most atomic.Int32
+	serve := func(nc net.Conn) {
+		n := open.Add(1)
+		for was := most.Load(); n > was && !most.CompareAndSwap(was, n); was = most.Load() {
+		}
+		readHeads(nc, func(string) bool {
+			time.Sleep(time.Millisecond)
+			_, err := io.WriteString(nc, okAnswer)
+			return err == nil
+		})
+		open.Add(-1)
+	}
+	a := newApp(t, func(c *configs.App) { c.MaxConnections = limit },
+		listen(t, "tcp", "127.0.0.1:0", serve).url("http"), listen(t, "tcp", "127.0.0.1:0", serve).url("http"))
+	var wg sync.WaitGroup
+	for i := range 30 {
+		wg.Go(func() {
+			for k := range 20 {
+				switch {
+				case i%5 == 4 && k%4 == 3: // gives up at once
+					ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+					var tried Tried
+					if c, err := a.Acquire(ctx, nil, time.Now(), &tried, true); err == nil {
+						c.Discard(false)
+					}
+					cancel()
+				default:
+					if status, _, err := ask(a); err != nil || status != 200 {
+						t.Errorf("%d %v", status, err)
+						return
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	// An app sees a connection end a little later than the edge closes it.
+	if n := most.Load(); n > limit+2 {
+		t.Errorf("%d connections at a time", n)
+	}
+	eventually(t, "the app sees no more than allowed", func() bool { return open.Load() <= limit })
+	if used, waiting := a.gate.load(); used != 0 || waiting != 0 {
+		t.Errorf("%d used, %d waiting", used, waiting)
+	}
+	idle := 0
+	for _, e := range a.endpoints {
+		idle += len(e.idle)
+	}
+	if idle == 0 || idle > limit {
+		t.Errorf("%d idle", idle)
+	}
+	if s := a.Status(); s.Connections != limit || s.InUse != 0 || len(s.Upstreams) != 2 || s.Upstreams[0].Idle+s.Upstreams[1].Idle != idle {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A connection that was given away to another protocol keeps its place until it is closed,
+// and an upstream that refuses takes none.
+func TestPlacesComeBack(t *testing.T) {
+	s := listen(t, "tcp", "127.0.0.1:0", func(nc net.Conn) {
+		readHeads(nc, func(string) bool {
+			_, _ = io.WriteString(nc, "HTTP/1.1 101 Switching Protocols\r\n\r\n")
+			return true
+		})
+	})
+	a := newApp(t, func(c *configs.App) { c.MaxConnections, c.Connect = 1, 50*time.Millisecond }, s.url("http"))
+	for range 2 {
+		var tried Tried
+		c, err := a.Acquire(t.Context(), nil, time.Now(), &tried, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = c.Write([]byte("GET / HTTP/1.1\r\n\r\n"))
+		c.Await()
+		if _, err := c.ReadHead([]byte("GET"), nobody{}); err != nil {
+			t.Fatal(err)
+		}
+		d := c.Detach()
+		tried = 0
+		if _, err := a.Acquire(t.Context(), nil, time.Now(), &tried, false); !errors.Is(err, ErrBusy) {
+			t.Errorf("%v", err)
+		}
+		_ = d.Close()
+		_ = d.Close()
+	}
+	_ = s.Close()
+	for range 3 {
+		if _, _, err := ask(a); !errors.Is(err, ErrUnreachable) {
+			t.Errorf("%v", err)
+		}
+	}
+	if used, _ := a.gate.load(); used != 0 {
+		t.Errorf("%d used", used)
+	}
+}
