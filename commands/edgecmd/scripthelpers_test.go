@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -119,14 +120,16 @@ func cmdRecords(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: records DIR")
 	}
-	now := start
+	var clock atomic.Pointer[time.Time] // the store looks at it when it likes
+	clock.Store(&start)
 	store, err := accesslog.OpenStore(ts.MkAbs(args[0]), accesslog.StoreOptions{
-		Log: zerolog.Nop(), Now: func() time.Time { return now },
+		Log: zerolog.Nop(), Now: func() time.Time { return *clock.Load() },
 	})
 	ts.Check(err)
 	ids := accesslog.NewIDs(start)
 	for i, r := range recorded {
-		now = start.Add(time.Duration(i) * time.Second)
+		now := start.Add(time.Duration(i) * time.Second)
+		clock.Store(&now)
 		r.ID, r.Time, r.Generation, r.Proto, r.Stage = ids.Next(now), now, "4b1e77a0", "HTTP/1.1", "stable"
 		r.Client = netip.MustParseAddrPort("203.0.113.77:40000")
 		r.Headers = []accesslog.Header{{Name: "User-Agent", Value: []byte("curl/8.5.0")}}

@@ -21,9 +21,11 @@ const (
 func (e *Endpoint) dial(ctx context.Context, a *App) (*Conn, error) {
 	e.active.Add(1)
 	if a.gate != nil {
+		a.gate.dialing.Add(1)
+		defer a.gate.dialing.Add(-1)
 		a.makeRoom()
 	}
-	sock, from, err := e.connect(ctx, a)
+	sock, from, err := e.connect(ctx, a, a.gate)
 	if err != nil {
 		e.active.Add(-1)
 		return nil, err
@@ -34,12 +36,12 @@ func (e *Endpoint) dial(ctx context.Context, a *App) (*Conn, error) {
 }
 
 // connect makes a connection within the app's time for that: name, connection and
-// TLS together. from is nil if the endpoint has no name.
-func (e *Endpoint) connect(ctx context.Context, a *App) (sock *socket.Conn, from *address, err error) {
+// TLS together. g counts it, if not nil. from is nil if the endpoint has no name.
+func (e *Endpoint) connect(ctx context.Context, a *App, g *gate) (sock *socket.Conn, from *address, err error) {
 	ctx, cancel := context.WithTimeout(ctx, a.Connect)
 	defer cancel()
 	if e.name == nil {
-		sock, err = e.open(ctx, e.Address)
+		sock, err = e.open(ctx, g, e.Address)
 		return sock, nil, err
 	}
 	all, err := e.addresses(ctx, a)
@@ -49,9 +51,9 @@ func (e *Endpoint) connect(ctx context.Context, a *App) (sock *socket.Conn, from
 	all = e.name.order(all, time.Now())
 	if len(all) == 1 {
 		from = all[0]
-		sock, err = e.open(ctx, from.text)
+		sock, err = e.open(ctx, g, from.text)
 	} else {
-		sock, from, err = e.race(ctx, all, min(stagger, a.Connect/time.Duration(len(all))))
+		sock, from, err = e.race(ctx, g, all, min(stagger, a.Connect/time.Duration(len(all))))
 	}
 	if err != nil {
 		e.name.suspect()
@@ -60,17 +62,18 @@ func (e *Endpoint) connect(ctx context.Context, a *App) (sock *socket.Conn, from
 }
 
 // open connects to one address.
-func (e *Endpoint) open(ctx context.Context, address string) (*socket.Conn, error) {
+func (e *Endpoint) open(ctx context.Context, g *gate, address string) (*socket.Conn, error) {
 	network := "tcp"
 	if e.unix {
 		network = "unix"
 	}
 	var d net.Dialer
 	nc, err := d.DialContext(ctx, network, address)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case e.secure == nil:
+	}
+	nc = g.counted(nc)
+	if e.secure == nil {
 		return socket.New(nc), nil
 	}
 	return e.secure.handshake(ctx, nc)
@@ -97,7 +100,7 @@ func (n *name) order(all []*address, now time.Time) []*address {
 
 // race tries one address after the other, the next as soon as one fails or takes
 // longer than pause. The first connection wins. It returns when all others have ended.
-func (e *Endpoint) race(ctx context.Context, all []*address, pause time.Duration) (*socket.Conn, *address, error) {
+func (e *Endpoint) race(ctx context.Context, g *gate, all []*address, pause time.Duration) (*socket.Conn, *address, error) {
 	type result struct {
 		sock *socket.Conn
 		i    int // in all
@@ -112,7 +115,7 @@ func (e *Endpoint) race(ctx context.Context, all []*address, pause time.Duration
 		started++
 		running++
 		go func() {
-			sock, err := e.open(ctx, all[i].text)
+			sock, err := e.open(ctx, g, all[i].text)
 			results <- result{sock, i, err}
 		}()
 	}

@@ -3,14 +3,24 @@ package upstream
 import (
 	"container/list"
 	"context"
+	"net"
+	"runtime"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // gate lets at most limit exchanges have a connection at a time; the others wait in
 // the order in which they came. Safe for concurrent use.
+//
+// A place is for an exchange, not for a connection: one that is kept idle has none. So
+// that there are never more connections than places, they are counted as well, and a
+// new one makes an idle one end if need be.
 type gate struct {
-	limit int
+	limit   int
+	open    atomic.Int32 // connections that stand
+	dialing atomic.Int32 // exchanges that are about to have one more
 
 	mu      sync.Mutex
 	used    int
@@ -90,39 +100,85 @@ func (g *gate) load() (used, waiting int) {
 	return g.used, g.waiting.Len()
 }
 
-// makeRoom closes idle connections until one more is within the limit. The caller has
-// a place already, and no connection yet.
+// makeRoom closes idle connections until one more, which is counted as dialing already,
+// is within the limit. The caller has a place, so that there is an idle one to close, or
+// one that somebody else is just closing.
 func (a *App) makeRoom() {
-	used, _ := a.gate.load()
-	over := used - a.gate.limit
-	for _, e := range a.endpoints {
-		e.mu.Lock()
-		over += len(e.idle)
-		e.mu.Unlock()
-	}
-	for _, e := range a.endpoints {
-		if over <= 0 {
+	for range maxSpins {
+		if a.gate.open.Load()+a.gate.dialing.Load() <= int32(a.gate.limit) {
 			return
 		}
-		over -= e.shed(over)
+		if !slices.ContainsFunc(a.endpoints, (*Endpoint).shed) {
+			runtime.Gosched()
+		}
 	}
 }
 
-// shed closes up to n idle connections, those that were used longest ago, and returns
-// how many.
-func (e *Endpoint) shed(n int) int {
+// maxSpins bounds how often makeRoom looks again.
+const maxSpins = 1000
+
+// shed closes the idle connection that was used longest ago, and returns whether there
+// was one.
+func (e *Endpoint) shed() bool {
 	e.mu.Lock()
-	n = min(n, len(e.idle))
-	old := append([]*Conn(nil), e.idle[:n]...)
-	rest := append(e.idle[:0], e.idle[n:]...)
-	clear(e.idle[len(rest):])
-	e.idle = rest
-	e.mu.Unlock()
-	for _, c := range old {
-		_ = c.sock.Close()
+	if len(e.idle) == 0 {
+		e.mu.Unlock()
+		return false
 	}
-	return n
+	old := e.idle[0]
+	e.idle = slices.Delete(e.idle, 0, 1)
+	e.mu.Unlock()
+	_ = old.sock.Close()
+	return true
 }
+
+// counted makes the gate count a connection until it is closed. It stays what it is:
+// something that can be driven through its descriptor.
+func (g *gate) counted(nc net.Conn) net.Conn {
+	if g == nil {
+		return nc
+	}
+	g.open.Add(1)
+	switch nc := nc.(type) {
+	case *net.TCPConn:
+		return &countedTCP{nc, closing{gate: g}}
+	case *net.UnixConn:
+		return &countedUnix{nc, closing{gate: g}}
+	}
+	return &countedAny{nc, closing{gate: g}}
+}
+
+// closing counts the end of a connection once.
+type closing struct {
+	gate *gate
+	done atomic.Bool
+}
+
+func (c *closing) count(err error) error {
+	if !c.done.Swap(true) {
+		c.gate.open.Add(-1)
+	}
+	return err
+}
+
+type countedTCP struct {
+	*net.TCPConn
+	end closing
+}
+
+type countedUnix struct {
+	*net.UnixConn
+	end closing
+}
+
+type countedAny struct {
+	net.Conn
+	end closing
+}
+
+func (c *countedTCP) Close() error  { return c.end.count(c.TCPConn.Close()) }
+func (c *countedUnix) Close() error { return c.end.count(c.UnixConn.Close()) }
+func (c *countedAny) Close() error  { return c.end.count(c.Conn.Close()) }
 
 // dropGone closes the idle connections to addresses that the name has left.
 func (e *Endpoint) dropGone() {

@@ -155,7 +155,7 @@ func isSlow(err error) bool {
 func (e *Endpoint) examine(ctx context.Context, a *App) error {
 	ctx, cancel := context.WithTimeout(ctx, min(max(a.check.interval, checkLeast), checkMost))
 	defer cancel()
-	sock, _, err := e.connect(ctx, a)
+	sock, _, err := e.connect(ctx, a, nil)
 	if err != nil {
 		return err
 	}

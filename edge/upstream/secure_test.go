@@ -240,6 +240,49 @@ func TestTLSCloseDoesNotWait(t *testing.T) {
 	}
 }
 
+// An app that reads a large body slowly, but steadily, is not cut: a write that met its
+// deadline would be the end of a TLS connection.
+func TestTLSSlowUpload(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t)
+	config := &tls.Config{Certificates: []tls.Certificate{ca.issue(t, time.Now().Add(time.Hour), "127.0.0.1")}}
+	const size = 12 << 20
+	s := listen(t, "tcp", "127.0.0.1:0", func(nc net.Conn) {
+		_ = nc.(*net.TCPConn).SetReadBuffer(64 << 10)
+		c := tls.Server(nc, config)
+		readHeads(c, func(string) bool {
+			p := make([]byte, size)
+			for n := 0; n < size; {
+				m, err := io.ReadFull(c, p[n:min(n+1<<20, size)])
+				if n += m; err != nil {
+					return false
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+			_, _ = io.WriteString(c, okAnswer)
+			return false
+		})
+	})
+	a := newApp(t, func(c *configs.App) { ca.trusting(c); c.Response = 400 * time.Millisecond }, s.url("https"))
+	var tried Tried
+	c, err := a.Acquire(t.Context(), nil, time.Now(), &tried, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	_, err = c.Write([]byte("PUT / HTTP/1.1\r\n\r\n"))
+	if err == nil {
+		_, err = c.Write(make([]byte, size))
+	}
+	d := time.Since(began)
+	c.AwaitForever()
+	status, readErr := finish(c)
+	if err != nil || readErr != nil || status != 200 || d < 2*a.Response {
+		t.Errorf("%v after %v, then %d %v", err, d, status, readErr)
+	}
+	c.Discard(false)
+}
+
 func TestRecords(t *testing.T) {
 	stream := slices.Concat([]byte{22, 3, 1, 0, 3, 1, 2, 3}, []byte{23, 3, 3, 0, 0}, []byte{23, 3, 3, 1, 2}, make([]byte, 258))
 	ends := map[int]bool{0: true, 8: true, 13: true, len(stream): true}
