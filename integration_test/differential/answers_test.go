@@ -2,6 +2,7 @@ package differential
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -40,10 +41,12 @@ type answers struct {
 	got    ourAnswer
 }
 
-func newAnswers() *answers {
+func newAnswers(t testing.TB) *answers {
+	t.Helper()
 	a := &answers{}
-	r := newReader()
-	a.server.Limits, a.server.Panicked = r.server.Limits, r.server.Panicked
+	a.server.Limits = newReader(t).server.Limits
+	a.server.Panicked = func(v any) { t.Errorf("a panic: %v", v) }
+	t.Cleanup(func() { _ = a.server.Shutdown(context.Background()) })
 	a.server.Handler = a.handle
 	return a
 }
@@ -189,7 +192,7 @@ func TestAnswers(t *testing.T) {
 	t.Parallel()
 	s, tally := seed(t), newTally(answerRefusals(), answerReadings())
 	t.Logf("HOLDFAST_SEED=%d", s)
-	forAll(edgetest.Size(30_000, 1_000_000), newAnswers, func(a *answers, i uint64) {
+	forAll(edgetest.Size(30_000, 1_000_000), func() *answers { return newAnswers(t) }, func(a *answers, i uint64) {
 		c := generate.Response(s, i)
 		j := &judge{c: c, number: i, tally: tally}
 		j.answer(a)

@@ -13,7 +13,7 @@ import (
 const guarded = "POST /a HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2\r\n\r\nhi"
 
 func TestGuardFindsWrongReadings(t *testing.T) {
-	right := newReader().read(guarded, func() int { return 0 }, origin(1))[0]
+	right := newReader(t).read(guarded, func() int { return 0 }, origin(1))[0]
 	for name, change := range map[string]func(*ourMessage){
 		"method":   func(m *ourMessage) { m.method = "GET" },
 		"target":   func(m *ourMessage) { m.target = "/b" },
@@ -57,13 +57,13 @@ func sentWrong() map[string]string {
 }
 
 func TestGuardFindsWrongRequests(t *testing.T) {
-	right := newReader().read(guarded, func() int { return 0 }, origin(1))[0]
+	right := newReader(t).read(guarded, func() int { return 0 }, origin(1))[0]
 	lanes := map[string]*lane{"nginx": startNginx(t)[0], "haproxy": startHaproxy(t)[0]}
 	for name, sent := range sentWrong() {
 		wrong := right
 		wrong.forward = sent
 		tally := newTally(requestRefusals(), requestReadings())
-		j := judge{r: newReader(), c: generate.Case{Stream: guarded}, number: 1, tally: tally}
+		j := judge{r: newReader(t), c: generate.Case{Stream: guarded}, number: 1, tally: tally}
 		if j.forwarded(&wrong, rfc.ReadRequest(guarded)); len(tally.bad) == 0 {
 			t.Errorf("%s: not found", name)
 		}

@@ -1,13 +1,17 @@
 package differential
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
+	"testing"
 	"time"
 
 	"github.com/holdfast-edge/holdfast/edge/exchange"
@@ -78,8 +82,14 @@ type reader struct {
 	panics []any
 }
 
-func newReader() *reader {
+func newReader(t testing.TB) *reader {
+	t.Helper()
 	r := &reader{}
+	t.Cleanup(func() {
+		if err := r.server.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
 	limits := http1.Limits{HeaderTimeout: time.Minute, BodyTimeout: time.Minute, IdleTimeout: time.Minute, MaxHeader: maxHeader}
 	r.server.Limits = func() http1.Limits { return limits }
 	r.server.Handler = r.handle
@@ -94,6 +104,66 @@ func (r *reader) read(stream string, piece func() int, o upstream.Origin) []ourM
 	r.server.Start(w, 0)
 	<-w.closed
 	return r.got
+}
+
+// socketEnd is our end of a pair of sockets.
+type socketEnd struct {
+	*net.UnixConn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (s *socketEnd) Close() error {
+	err := s.UnixConn.Close()
+	s.once.Do(func() { close(s.closed) })
+	return err
+}
+
+// readSocket is read over a pair of sockets, where the data plane takes its own way to the
+// operating system.
+func (r *reader) readSocket(stream string, piece func() int, o upstream.Origin) ([]ourMessage, error) {
+	client, ours, err := pair()
+	if err != nil {
+		return nil, err
+	}
+	r.got, r.origin = nil, o
+	s := &socketEnd{UnixConn: ours, closed: make(chan struct{})}
+	r.server.Start(s, 0)
+	var wg sync.WaitGroup
+	wg.Go(func() { _, _ = io.Copy(io.Discard, client) })
+	for rest := stream; rest != ""; {
+		n := len(rest)
+		if p := piece(); p > 0 {
+			n = min(n, p)
+		}
+		if _, err := io.WriteString(client, rest[:n]); err != nil {
+			break // it was refused before all was sent
+		}
+		rest = rest[n:]
+	}
+	_ = client.CloseWrite()
+	<-s.closed
+	wg.Wait()
+	return r.got, client.Close()
+}
+
+// pair makes two ends of a stream.
+func pair() (a, b *net.UnixConn, err error) {
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	var ends [2]*net.UnixConn
+	for i, fd := range fds {
+		f := os.NewFile(uintptr(fd), "pair")
+		c, err := net.FileConn(f)
+		f.Close()
+		if err != nil {
+			return nil, nil, err
+		}
+		ends[i] = c.(*net.UnixConn)
+	}
+	return ends[0], ends[1], nil
 }
 
 func (r *reader) handle(x *exchange.Exchange) {
