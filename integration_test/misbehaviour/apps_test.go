@@ -53,7 +53,7 @@ func TestApps(t *testing.T) {
 				_, _ = c.read()
 				c.write("HTTP/1.1 200 OK\r\nContent-Length: 20\r\nConnection: close\r\n\r\n")
 				for _, b := range []byte("01234567890123456789") {
-					time.Sleep(50 * time.Millisecond)
+					time.Sleep(full(20*time.Millisecond, 50*time.Millisecond))
 					if _, err := c.Write([]byte{b}); err != nil {
 						return false
 					}
