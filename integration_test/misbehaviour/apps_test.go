@@ -48,15 +48,14 @@ func TestApps(t *testing.T) {
 				}
 				return err
 			}},
-		storm{name: "trickle", at: full(30, 500), costs: streamCost, outcomes: "+ok 200, +client_abort 499",
+		storm{name: "trickle", at: full(30, 200), costs: streamCost, outcomes: "+ok 200, +client_abort 499",
 			apps: map[string]script{"/trickle/": func(c *call) bool {
 				_, _ = c.read()
-				for _, b := range []byte("HTTP/1.1 200 OK\r\nContent-Length: 20\r\nConnection: close\r\n\r\n01234567890123456789") {
+				c.write("HTTP/1.1 200 OK\r\nContent-Length: 20\r\nConnection: close\r\n\r\n")
+				for _, b := range []byte("01234567890123456789") {
+					time.Sleep(full(20*time.Millisecond, 50*time.Millisecond))
 					if _, err := c.Write([]byte{b}); err != nil {
 						return false
-					}
-					if b >= '0' && b <= '9' {
-						time.Sleep(10 * time.Millisecond)
 					}
 				}
 				return false

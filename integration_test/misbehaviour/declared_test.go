@@ -10,7 +10,7 @@ import (
 // declaredCost is what a client may cost the edge that has announced a body and sent next
 // to nothing of it, in bytes: its head, a small buffer to read into, and one for the
 // body's beginning. Not a large one: announcing costs the client nothing.
-const declaredCost = 40 << 10
+const declaredCost = 48 << 10
 
 // TestDeclaredBodies: a length that is announced takes no memory before its bytes come.
 func TestDeclaredBodies(t *testing.T) {

@@ -64,7 +64,7 @@ func TestSlowIsServed(t *testing.T) {
 			}
 			n, rate := size, slowRate
 			if path == "/slow/pieces" { // the socket is full before it has read much
-				n, rate = 25_000, slowRate/4
+				n, rate = 40_000, slowRate/2
 			}
 			got, err := slowly(resp.Body, n, rate)
 			if err != nil || !bytes.Equal(got, body) {
