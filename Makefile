@@ -22,8 +22,7 @@ demo: build ## the accident and its repair, on loopback
 	./bin/edge demo
 
 fuzz: ## every fuzz target for FUZZTIME each
-	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
-	  go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$p || exit 1; done; done
+	FUZZTIME=$(FUZZTIME) .ci/fuzz
 
 bench: ## this beside nginx, haproxy and Caddy; about twenty minutes, on a machine with nothing else to do
 	.ci/tools
