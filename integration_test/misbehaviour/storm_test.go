@@ -161,7 +161,7 @@ func run(t *testing.T, storms ...storm) {
 			s.bad.on(path, app)
 		}
 	}
-	needFiles(t, uint64(4*clients+500))
+	needFiles(t, uint64(2*clients+500))
 	bound := raced * collector * int64(costs+slack)
 	from := seed(t)
 	v := newVisitor(t, s.edge.Addr, "normal.test", visitorRate)
