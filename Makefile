@@ -2,7 +2,7 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 20s
 
-.PHONY: build test check lint demo fuzz torture bench bench-quick install-tools
+.PHONY: build test check lint demo fuzz torture bench bench-quick pgo install-tools
 
 build: ## bin/edge and bin/replay
 	go build -o bin/ ./cmd/...
@@ -40,3 +40,6 @@ torture: ## the torture tests at the sizes their issues name; about twenty minut
 
 install-tools: ## the programs the integration tests drive; needs root
 	.ci/tools install
+
+pgo: ## the profile that the compiler is given, from requests through the whole edge; on a machine with nothing else to do
+	go test -run '^$$' -bench Forward -benchtime 10s -cpuprofile cmd/edge/default.pgo -o /dev/null ./edge

@@ -38,6 +38,7 @@ type sealer struct {
 	plain   []byte // scratch
 	box     []byte // scratch
 	data    []byte // scratch
+	nonce   [nonceSize]byte
 	// used is called with every nonce; set by tests only.
 	used func(segment string, ordinal uint64)
 }
@@ -113,9 +114,9 @@ func (s *sealer) appendSealed(b []byte, r *Record) ([]byte, error) {
 		s.used(s.segment, ordinal)
 	}
 	s.plain = appendPlaintext(s.plain[:0], r)
-	nonce := boxNonce(ordinal)
+	s.nonce = boxNonce(ordinal)
 	s.data = appendBoxData(s.data[:0], s.segment, r.ID)
-	s.box = s.aead.Seal(s.box[:0], nonce[:], s.plain, s.data)
+	s.box = s.aead.Seal(s.box[:0], s.nonce[:], s.plain, s.data)
 
 	b = append(b, `,"sealed":{"n":`...)
 	b = strconv.AppendUint(b, ordinal, 10)

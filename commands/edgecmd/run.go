@@ -17,6 +17,7 @@ type runCmd struct{}
 
 // Run serves until a signal ends it; signals are the edge's own business.
 func (runCmd) Run(ui *terminal.UI, config configFlag) error {
+	edge.EaseTimers()
 	path, err := config.find()
 	if err != nil {
 		return err

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package edge
+
+// EaseTimers does nothing here.
+func EaseTimers() {}
