@@ -75,9 +75,7 @@ func newEdge(log zerolog.Logger, store Store, ids *accesslog.IDs, cfg *configs.C
 func (e *Edge) sweep(stop <-chan struct{}) {
 	t := time.NewTicker(10 * time.Second)
 	defer t.Stop()
-	// At once, because the files may have been read by another user: what cannot be
-	// read any more must be known before it has to be renewed.
-	e.watchCertificates(time.Now())
+	e.tryCertificates()
 	for certs := time.Now(); ; {
 		select {
 		case <-stop:

@@ -72,8 +72,21 @@ func (l *handshakeLog) add(log zerolog.Logger, remote netip.AddrPort, err error)
 	} else {
 		ev = ev.Err(err)
 	}
-	ev.Str("client", remote.Addr().String()).Uint64("more", l.quiet[kind]).Msg(handshakeText[kind])
+	ev.Str("client", network(remote.Addr())).Uint64("more", l.quiet[kind]).Msg(handshakeText[kind])
 	l.last[kind], l.quiet[kind] = now, 0
+}
+
+// network is an address as the clear lines of the access log have it: cut to /24 or /48.
+func network(a netip.Addr) string {
+	bits := 24
+	if a.Is6() {
+		bits = 48
+	}
+	p, err := a.Prefix(bits)
+	if err != nil {
+		return ""
+	}
+	return p.Addr().String()
 }
 
 // snapshot is how many handshakes failed since the start, by kind.

@@ -144,6 +144,17 @@ func (e *Edge) watchCertificates(now time.Time) {
 	}
 }
 
+// tryCertificates says which certificates cannot be read any more, now that the edge has
+// given up root: it must be known before they have to be renewed.
+func (e *Edge) tryCertificates() {
+	for _, c := range e.live.Load().certs {
+		if err := c.Readable(); err != nil {
+			e.log.Warn().Err(err).Str("hint", "let the user that owns the data directory read it: chgrp and chmod 640, and its folders").
+				Msg("a certificate was read by root and cannot be read again: a renewal will not be noticed, and a reload refused")
+		}
+	}
+}
+
 // names are the first of those a certificate is for.
 func names(p *tlsgate.Pair) []string {
 	n := p.Names()

@@ -76,6 +76,20 @@ func (c *Certificate) Refresh() (renewed bool, err error) {
 	return true, nil
 }
 
+// Readable is an error if this process could not read the files again. They may have been
+// read by root, and the process be somebody else by now.
+func (c *Certificate) Readable() error {
+	f := c.Pair().files
+	for _, path := range []string{f.Cert, f.Key} {
+		file, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		_ = file.Close() // opened to see whether it can be
+	}
+	return nil
+}
+
 // look asks for the two files, and whether they are those that were read last.
 func (c *Certificate) look(f Files) (now [2]fs.FileInfo, same bool) {
 	for i, path := range []string{f.Cert, f.Key} {

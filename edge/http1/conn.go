@@ -84,7 +84,7 @@ func newConn(s *Server, nc net.Conn, secured bool) *conn {
 	c := &conn{server: s, sock: socket.New(nc)}
 	if secured {
 		c.secure = newSecure(s.Secure(c.sock.Transport()))
-		c.sock.Secure(c.secure.conn)
+		c.sock.SecureDriven(c.secure.conn)
 		c.state = stateShake
 	}
 	c.step = c.drive
@@ -194,7 +194,7 @@ func (c *conn) drive() (leave bool) {
 			case again:
 				return !c.sleep()
 			}
-			short = n < room
+			short = n < room && c.secure == nil // TLS may hold more back
 		}
 		c.wake()
 		c.begin()

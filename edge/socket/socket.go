@@ -32,7 +32,11 @@ type Conn struct {
 	until time.Time     // the write deadline that is set
 	cut   atomic.Bool   // CutWrites was called
 	fd    int           // inside Drive
-	step  func() bool
+	// With SecureDriven: Drive works as on a bare descriptor. Inside its step the
+	// transport does not wait, and does not ask again what it knows to be drained.
+	driven, inStep, drained bool
+
+	step func() bool
 	// Made once, so that calls do not allocate.
 	onReady func(fd uintptr) bool
 	onPeek  func(fd uintptr)
@@ -52,14 +56,6 @@ func New(nc net.Conn) *Conn {
 	}
 	return c
 }
-
-// Transport is the connection below TLS: what a TLS connection is made of. Its
-// writes count progress as Conn.Write does.
-func (c *Conn) Transport() net.Conn { return transport{c} }
-
-// Secure makes everything that follows go through a TLS connection over Transport.
-// It is called before the first read.
-func (c *Conn) Secure(tls net.Conn) { c.secure, c.direct = tls, false }
 
 // Direct reports whether Drive spares system calls here. It changes nothing else.
 func (c *Conn) Direct() bool { return c.direct }
@@ -116,7 +112,7 @@ func (c *Conn) closeWrite() error {
 // and the deadlines of this connection may be used. It may wait for anything else, while
 // no other goroutine reads this connection.
 func (c *Conn) Drive(step func() bool) error {
-	if !c.direct {
+	if !c.direct && !c.driven {
 		for !step() {
 		}
 		return nil
@@ -130,7 +126,10 @@ func (c *Conn) Drive(step func() bool) error {
 
 func (c *Conn) ready(fd uintptr) bool {
 	c.fd = int(fd)
-	return c.step()
+	c.inStep, c.drained = true, false
+	done := c.step()
+	c.inStep = false
+	return done
 }
 
 // TryRead reads what there is, for a step of Drive. again says that nothing has
@@ -138,6 +137,9 @@ func (c *Conn) ready(fd uintptr) bool {
 func (c *Conn) TryRead(p []byte) (n int, again bool, err error) {
 	if !c.direct {
 		n, err = c.Read(p)
+		if err == errAgain {
+			return n, n == 0, nil
+		}
 		return n, false, err
 	}
 	return readNow(c.fd, p)
@@ -315,16 +317,3 @@ func (c *Conn) look(peek func(fd int) bool, unknown bool) bool {
 	}
 	return c.peeked
 }
-
-// transport is what TLS runs on: the connection with Conn's way to write.
-type transport struct{ c *Conn }
-
-func (t transport) Read(p []byte) (int, error)         { return t.c.nc.Read(p) }
-func (t transport) Write(p []byte) (int, error)        { return t.c.write(p) }
-func (t transport) Close() error                       { return t.c.nc.Close() }
-func (t transport) CloseWrite() error                  { return t.c.closeWrite() }
-func (t transport) LocalAddr() net.Addr                { return t.c.nc.LocalAddr() }
-func (t transport) RemoteAddr() net.Addr               { return t.c.nc.RemoteAddr() }
-func (t transport) SetDeadline(d time.Time) error      { return t.c.nc.SetDeadline(d) }
-func (t transport) SetReadDeadline(d time.Time) error  { return t.c.nc.SetReadDeadline(d) }
-func (t transport) SetWriteDeadline(d time.Time) error { return t.c.nc.SetWriteDeadline(d) }

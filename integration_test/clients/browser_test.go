@@ -2,12 +2,18 @@ package clients
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,7 +70,16 @@ func (a *pageApp) events(w http.ResponseWriter, ack <-chan struct{}) {
 // TestBrowser: a page in Debian's chromium, with what pages use to report a visit, in
 // good and in bad times.
 func TestBrowser(t *testing.T) {
+	for _, scheme := range []string{"http", "https"} {
+		t.Run(scheme, func(t *testing.T) { browse(t, scheme) })
+	}
+}
+
+// browse plays the page over plain HTTP or over TLS, with a certificate that the browser
+// is told to trust by its key.
+func browse(t *testing.T, scheme string) {
 	chromium := need(t, "chromium")
+	ca := edgetest.NewAuthority(t)
 	page := &pageApp{acks: map[string]chan struct{}{"fetch": make(chan struct{}, 100), "source": make(chan struct{}, 100)},
 		findings: make(chan map[string]any, 1)}
 	app := httptest.NewServer(page)
@@ -76,11 +91,13 @@ func TestBrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := start(t, `
-listen: {http: ADDR}
+listen: {http: ADDR, https: TLSADDR}
 data: data
 apps: {page: "`+app.URL+`", visits: "`+visits.URL+`", broken: "`+broken.URL+`"}
 sites:
   - hosts: [browser.test]
+    certificate: `+ca.Certificate(t, "browser", "browser.test")+`
+    https_redirect: `+fmt.Sprint(scheme == "https")+`
     app: page
     routes:
       - {exact: /page.html, file: "`+file+`"}
@@ -91,7 +108,13 @@ sites:
 	spawn(t, chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
 		"--disable-component-update", "--disable-sync", "--disable-breakpad", "--disable-dev-shm-usage", "--no-proxy-server",
 		"--disable-features=HttpsUpgrades,HttpsFirstBalancedModeAutoEnable", "--host-resolver-rules=MAP browser.test 127.0.0.1",
-		"--user-data-dir="+t.TempDir(), "http://browser.test:"+port(e)+"/page.html")
+		"--ignore-certificate-errors-spki-list="+spki(t, ca), "--user-data-dir="+t.TempDir(),
+		// Over TLS it begins in clear and is sent on.
+		"http://browser.test:"+port(e)+"/page.html")
+	authority := "browser.test:" + port(e)
+	if scheme == "https" {
+		authority = "browser.test" + e.Secure[strings.LastIndexByte(e.Secure, ':'):]
+	}
 
 	var found map[string]any
 	select {
@@ -113,7 +136,7 @@ sites:
 	for i := range data {
 		data[i] = byte(i)
 	}
-	origin := "http://browser.test:" + port(e)
+	origin := scheme + "://" + authority
 	if got := visits.Requests(); len(got) != 1 || got[0].URI != "/visit?kind=beacon" || !bytes.Equal(got[0].Body, data) ||
 		got[0].Header.Get("Content-Type") != "application/x-visit" || got[0].Header.Get("Origin") != origin {
 		t.Errorf("the app of the visits got %+v", got)
@@ -143,8 +166,28 @@ sites:
 			want = data
 		}
 		if !bytes.Equal(g.Body, want) || g.Method != "POST" || g.Header.Get("Origin") != origin || g.Header.Get("X-Edge-Replay") == "" ||
-			g.Host != "browser.test:"+port(e) || g.Header.Get("X-Request-Id") != lost[i].ID || !bytes.Equal(g.Body, lost[i].Body.Base64) {
+			g.Host != authority || g.Header.Get("X-Request-Id") != lost[i].ID || !bytes.Equal(g.Body, lost[i].Body.Base64) {
 			t.Errorf("replayed: %+v, recorded %s", g, lost[i].ID)
 		}
 	}
+	if g := got[0].Header.Get("X-Forwarded-Proto"); g != scheme {
+		t.Errorf("replayed with X-Forwarded-Proto %q", g)
+	}
+}
+
+// spki is the hash by which chromium is told to trust a certificate's key.
+func spki(t *testing.T, ca *edgetest.Authority) string {
+	t.Helper()
+	path, _ := ca.Files("browser")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(text)
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
+	return base64.StdEncoding.EncodeToString(sum[:])
 }

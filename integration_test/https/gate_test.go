@@ -2,6 +2,7 @@ package https
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"io"
@@ -35,8 +36,9 @@ func TestNoGuessing(t *testing.T) {
 		_ = tls.Client(c, &tls.Config{ServerName: "flood.test"}).Handshake()
 		_ = c.Close()
 	}
-	admin := &http.Client{Transport: &http.Transport{Dial: func(string, string) (net.Conn, error) {
-		return net.Dial("unix", filepath.Join(s.Dir, "data/edge.sock"))
+	admin := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", filepath.Join(s.Dir, "data/edge.sock"))
 	}}}
 	defer admin.CloseIdleConnections()
 	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
