@@ -28,7 +28,7 @@ type pkg struct {
 // list runs go list in dir. Linux is named so that the answer is the same everywhere.
 func list(t *testing.T, dir string, args ...string) []pkg {
 	t.Helper()
-	cmd := exec.Command("go", append([]string{"list", "-e", "-json"}, args...)...)
+	cmd := exec.Command("go", append([]string{"list", "-e", "-pgo=off", "-json"}, args...)...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
 	var stderr bytes.Buffer
