@@ -51,6 +51,7 @@ type Edge struct {
 	mu          sync.Mutex // guards the listeners and reloads
 	listeners   map[string]*listener
 	lastFailure failureLog
+	flips       flips
 }
 
 // maxLookups bounds how many names of upstreams are looked up at a time: with thousands
@@ -84,6 +85,7 @@ func (e *Edge) sweep(stop <-chan struct{}) {
 			for _, a := range e.live.Load().apps {
 				a.Sweep(now)
 			}
+			e.tellFlips(now)
 			if now.Sub(certs) >= certificatePause {
 				certs = now
 				e.watchCertificates(now)

@@ -3,6 +3,8 @@ package edge
 import (
 	"errors"
 	"net/netip"
+	"sync"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -15,13 +17,88 @@ func (e *Edge) watch(a *upstream.App) {
 	a.Marked, a.Resolved, a.Checked, a.Lookups = e.marked, e.resolved, e.checked, e.lookup
 }
 
+// flips bounds what is logged of upstreams that go down and come back all the time.
+// The first change of each is told at once; what follows within the pause is told as one
+// line when the pause is over.
+type flips struct {
+	mu   sync.Mutex
+	last map[string]*flip // by URL: as many as the configurations had
+}
+
+type flip struct {
+	told  time.Time
+	more  int   // changes since then
+	cause error // after the last of them; nil: well
+}
+
+// flipPause is how long an upstream's changes are kept together.
+const flipPause = 10 * time.Second
+
+// note reports whether a change is to be told at once.
+func (f *flips) note(url string, cause error, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	was := f.last[url]
+	if was == nil || now.Sub(was.told) >= flipPause && was.more == 0 {
+		if f.last == nil {
+			f.last = make(map[string]*flip)
+		}
+		f.last[url] = &flip{told: now, cause: cause}
+		return true
+	}
+	// One that goes down and comes back once is told as it happens.
+	if was.more == 0 && was.cause != nil && cause == nil {
+		was.more, was.cause = -1, nil
+		return true
+	}
+	was.more, was.cause = max(was.more, 0)+1, cause
+	return false
+}
+
+// due takes those whose pause is over.
+func (f *flips) due(now time.Time) map[string]flip {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var over map[string]flip
+	for url, was := range f.last {
+		if now.Sub(was.told) < flipPause {
+			continue
+		}
+		if was.more > 0 {
+			if over == nil {
+				over = make(map[string]flip)
+			}
+			over[url] = *was
+			was.told, was.more = now, 0
+			continue
+		}
+		delete(f.last, url)
+	}
+	return over
+}
+
 // marked says when an upstream goes down or comes back.
 func (e *Edge) marked(url string, cause error) {
+	if !e.flips.note(url, cause, time.Now()) {
+		return
+	}
 	if cause == nil {
 		e.log.Info().Str("upstream", url).Msg("the upstream is back")
 		return
 	}
 	because(e.log.Warn(), url, cause).Msg("the upstream is down; what fails is recorded")
+}
+
+// tellFlips says what became of the upstreams that changed too often to tell each time.
+func (e *Edge) tellFlips(now time.Time) {
+	for url, f := range e.flips.due(now) {
+		if f.cause == nil {
+			e.log.Warn().Str("upstream", url).Int("changes", f.more).Msg("the upstream keeps going down and coming back; it is back now")
+			continue
+		}
+		because(e.log.Warn(), url, f.cause).Int("changes", f.more).
+			Msg("the upstream keeps going down and coming back; it is down now, what fails is recorded")
+	}
 }
 
 // resolved says when the name of an upstream stops leading anywhere, and when it leads

@@ -1,0 +1,42 @@
+package edge
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+// An upstream that flips is told of at once, and from then on every ten seconds.
+func TestFlips(t *testing.T) {
+	var f flips
+	down := errors.New("down")
+	at := time.Unix(1_000_000, 0)
+	if !f.note("a", down, at) || !f.note("a", nil, at.Add(time.Second)) {
+		t.Error("down and back, once, is told")
+	}
+	for i := range 100 {
+		cause := down
+		if i%2 == 1 {
+			cause = nil
+		}
+		if f.note("a", cause, at.Add(2*time.Second)) {
+			t.Fatal("told each time")
+		}
+	}
+	if !f.note("b", down, at.Add(3*time.Second)) {
+		t.Error("another upstream is not told of")
+	}
+	if due := f.due(at.Add(5 * time.Second)); len(due) != 0 {
+		t.Error("told too early:", due)
+	}
+	due := f.due(at.Add(13 * time.Second))
+	if len(due) != 1 || due["a"].more != 100 || due["a"].cause != nil {
+		t.Errorf("%+v", due)
+	}
+	if due := f.due(at.Add(40 * time.Second)); len(due) != 0 || len(f.last) != 0 {
+		t.Errorf("%+v, %d kept", due, len(f.last))
+	}
+	if !f.note("a", down, at.Add(41*time.Second)) {
+		t.Error("not told after a quiet time")
+	}
+}
