@@ -10,6 +10,7 @@ build: ## bin/edge and bin/replay
 test: lint ## all tests; what they need from Debian is installed if root runs it, else named
 	.ci/tools
 	go test -race -timeout 20m ./...
+	go test -race -timeout 10m -tags portable ./edge/...
 
 check: lint build ## the quick round before a commit: no integration tests
 	go test -race -timeout 20m $$(go list ./... | grep -v /integration_test)
@@ -34,9 +35,10 @@ bench-quick: ## the same in three minutes, less exact and without Caddy
 	go build -o bin/ ./bench
 	./bin/bench -duration 1s -rounds 2 -against edge,nginx,haproxy $(BENCHFLAGS)
 
-torture: ## the torture tests at the sizes their issues name; about twenty minutes
+torture: ## the torture tests at the sizes their issues name; about half an hour
 	HOLDFAST_TORTURE=full go test -count=1 -p 1 -timeout 180m -v ./accesslog ./replay ./integration_test/...
 	HOLDFAST_TLS=1 go test -count=1 -p 1 -timeout 60m -v ./integration_test/dataplane ./integration_test/desync
+	HOLDFAST_TAGS=portable go test -count=1 -p 1 -timeout 60m -v ./integration_test/dataplane ./integration_test/desync ./integration_test/recovery
 
 install-tools: ## the programs the integration tests drive; needs root
 	.ci/tools install

@@ -26,8 +26,8 @@ var binaries struct {
 	err  error
 }
 
-// Binary builds the commands, with the race detector unless HOLDFAST_TORTURE=full,
-// once for a test process, and returns the path of one of them ("edge", "replay").
+// Binary builds the commands, with the race detector unless HOLDFAST_TORTURE=full, and
+// with the build tags of HOLDFAST_TAGS, once for a test process, and returns the path of one of them ("edge", "replay").
 func Binary(t testing.TB, name string) string {
 	t.Helper()
 	b := &binaries
@@ -39,6 +39,9 @@ func Binary(t testing.TB, name string) string {
 		args := []string{"build", "-race", "-o", b.dir + "/", "./cmd/..."}
 		if Full() {
 			args = append(args[:1], args[2:]...)
+		}
+		if tags := os.Getenv("HOLDFAST_TAGS"); tags != "" {
+			args = slices.Insert(args, 1, "-tags", tags)
 		}
 		cmd := exec.Command("go", args...)
 		cmd.Dir = Root()

@@ -60,8 +60,12 @@ limits: {idle_timeout: 10m}
 	if t.Failed() {
 		t.FailNow()
 	}
-	time.Sleep(time.Second)
+	// Connections are parked after two seconds, and memory is given back when most are.
+	time.Sleep(time.Duration(edgetest.Size(1, 8)) * time.Second)
 	after := e.Resident()
+	if edgetest.Full() && after > 60<<20 {
+		t.Errorf("%d idle connections: %.1f MiB resident, want at most 60", count, float64(after)/(1<<20))
+	}
 
 	normal := &client{addr: e.Addr}
 	defer normal.close()
