@@ -19,7 +19,8 @@ func (e *Edge) watch(a *upstream.App) {
 
 // flips bounds what is logged of upstreams that go down and come back all the time.
 // The first change of each is told at once; what follows within the pause is told as one
-// line when the pause is over.
+// line when the pause is over. Only answers that are broken off can make one flip many
+// times a second; any other cause is told as it comes.
 type flips struct {
 	mu   sync.Mutex
 	last map[string]*flip // by URL: as many as the configurations had
@@ -39,7 +40,8 @@ func (f *flips) note(url string, cause error, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	was := f.last[url]
-	if was == nil || now.Sub(was.told) >= flipPause && was.more == 0 {
+	other := cause != nil && !errors.Is(cause, upstream.ErrClosed)
+	if was == nil || other || now.Sub(was.told) >= flipPause && was.more == 0 {
 		if f.last == nil {
 			f.last = make(map[string]*flip)
 		}

@@ -2,14 +2,17 @@ package edge
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
+
+	"github.com/holdfast-edge/holdfast/edge/upstream"
 )
 
 // An upstream that flips is told of at once, and from then on every ten seconds.
 func TestFlips(t *testing.T) {
 	var f flips
-	down := errors.New("down")
+	down := fmt.Errorf("down: %w", upstream.ErrClosed)
 	at := time.Unix(1_000_000, 0)
 	if !f.note("a", down, at) || !f.note("a", nil, at.Add(time.Second)) {
 		t.Error("down and back, once, is told")
@@ -22,6 +25,9 @@ func TestFlips(t *testing.T) {
 		if f.note("a", cause, at.Add(2*time.Second)) {
 			t.Fatal("told each time")
 		}
+	}
+	if !f.note("c", nil, at) || !f.note("c", errors.New("the certificate is expired"), at) {
+		t.Error("another cause is not told at once")
 	}
 	if !f.note("b", down, at.Add(3*time.Second)) {
 		t.Error("another upstream is not told of")
