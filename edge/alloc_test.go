@@ -98,18 +98,21 @@ func TestNoAllocations(t *testing.T) {
 			for range 500 {
 				visit()
 			}
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			for range rounds {
-				visit()
-			}
-			runtime.ReadMemStats(&after)
 			// Once a second or so a Date line is made, a pool refilled after a
-			// collection, the log's timer reset.
-			if got := after.Mallocs - before.Mallocs; got > rounds/20 {
-				t.Errorf("%d allocations in %d requests", got, rounds)
-			} else {
-				t.Logf("%d allocations in %d requests", got, rounds)
+			// collection, the log's timer reset: the least of three is ours.
+			least := uint64(1 << 62)
+			for range 3 {
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				for range rounds {
+					visit()
+				}
+				runtime.ReadMemStats(&after)
+				least = min(least, after.Mallocs-before.Mallocs)
+			}
+			t.Logf("%d allocations in %d requests", least, rounds)
+			if least > rounds/20 {
+				t.Errorf("%d allocations in %d requests", least, rounds)
 			}
 		})
 	}

@@ -3,6 +3,7 @@
 package edge
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"sync"
@@ -52,6 +53,9 @@ type Edge struct {
 	listeners   map[string]*listener
 	lastFailure failureLog
 	flips       flips
+
+	cut     context.Context // ends when a stop does not wait any longer for what is under way
+	cutDone context.CancelFunc
 }
 
 // maxLookups bounds how many names of upstreams are looked up at a time: with thousands
@@ -62,6 +66,7 @@ func newEdge(log zerolog.Logger, store Store, ids *accesslog.IDs, cfg *configs.C
 	e := &Edge{log: log, store: store, ids: ids, agents: accesslog.NewUserAgents(),
 		listeners: make(map[string]*listener), lookup: make(chan struct{}, maxLookups)}
 	e.tls = tlsgate.NewGate(e.certificate)
+	e.cut, e.cutDone = context.WithCancel(context.Background())
 	e.live.Store(newGeneration(cfg, nil, e.tls, e.watch))
 	e.server.Limits = func() http1.Limits { return e.live.Load().limits }
 	e.server.Handler = e.serve

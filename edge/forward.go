@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"context"
 	"errors"
 	"io"
 
@@ -65,7 +64,7 @@ func (f *flight) ask(app *upstream.App, body []byte, whole bool) (*upstream.Conn
 	fresh := false
 	var last error
 	for try := 1; ; try++ {
-		conn, err := app.Acquire(context.Background(), x.Answer, x.Now, &tried, fresh)
+		conn, err := app.Acquire(f.edge.cut, x.Answer, x.Now, &tried, fresh)
 		if err != nil {
 			if last == nil || errors.Is(err, upstream.ErrClientGone) {
 				last = err

@@ -29,16 +29,21 @@ func (f *flight) findClient() {
 		return
 	}
 	f.client.proxy = x.Remote.Addr()
+	scheme := false
 	unclear := false // an element that names nobody: what is left of it may be made up
 	for i := len(x.Fields) - 1; i >= 0; i-- {
 		field := &x.Fields[i]
 		switch field.ID {
 		case exchange.XForwardedProto:
-			if exchange.Is(field.Value, "https") {
+			// Of several the last was added by the proxy; others may be its client's.
+			switch {
+			case scheme:
+			case exchange.Is(field.Value, "https"):
 				f.client.scheme = "https"
-			} else if exchange.Is(field.Value, "http") {
+			case exchange.Is(field.Value, "http"):
 				f.client.scheme = "http"
 			}
+			scheme = true
 		case exchange.XForwardedFor:
 			if unclear || !f.gen.trusts(f.client.addr.Addr()) {
 				continue
@@ -138,7 +143,7 @@ func (f *flight) fillRecord() {
 	r.BytesRead = int64(len(x.Head)) + f.capture.Len() + f.tunnelRead
 	r.Size = x.Answer.Sent() + f.tunnelSent
 	if !f.committed {
-		r.Body = accesslog.Body{Bytes: f.capture.Len(), Complete: f.bodyErr == nil || f.bodyErr == io.EOF}
+		r.Body = accesslog.Body{Bytes: f.capture.Len(), Complete: f.bodyErr == io.EOF || f.bodyErr == nil && x.Length == 0}
 	}
 }
 

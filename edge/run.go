@@ -109,6 +109,7 @@ func Run(ctx context.Context, o Options) error {
 	}()
 	ended := make(chan struct{})
 	go func() { defer close(ended); e.endTunnels(drain) }()
+	context.AfterFunc(drain, e.cutDone)
 	if err := e.server.Shutdown(drain); err != nil {
 		log.Warn().Err(err).Msg("not everything could finish; it is recorded")
 	}

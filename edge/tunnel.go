@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// halfOpen is how long an app may go on after its client has ended.
+	// halfOpen is how long one side may go on after the other has ended.
 	halfOpen = time.Minute
 	// farewell is how long both sides of a tunnel have to end when the edge stops.
 	farewell = time.Second
@@ -70,8 +70,9 @@ func (e *Edge) endTunnels(ctx context.Context) {
 		}
 		e.log.Info().Int("tunnels", open).Msg("nothing else is under way: ending the tunnels")
 		e.tunnels.each(func(t *openTunnel) {
-			_ = t.client.CloseWrite()
-			_ = t.app.CloseWrite()
+			// Each may wait for a write under way; closing, below, ends both.
+			go func() { _ = t.client.CloseWrite() }()
+			go func() { _ = t.app.CloseWrite() }()
 		})
 		select {
 		case <-ctx.Done():
@@ -120,5 +121,6 @@ func (f *flight) tunnel(conn *upstream.Conn, head *http1.Response) {
 		_ = app.Close()
 		_ = client.Close()
 	}
+	client.Expire(halfOpen)
 	f.tunnelRead = <-done
 }

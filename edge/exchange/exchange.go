@@ -121,6 +121,8 @@ type Tunnel interface {
 	io.ReadWriteCloser
 	// CloseWrite half-closes towards the client.
 	CloseWrite() error
+	// Expire makes reads fail after a time.
+	Expire(after time.Duration)
 }
 
 // AnswerHead is the head of a final answer.

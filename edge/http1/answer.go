@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/holdfast-edge/holdfast/edge/exchange"
 )
@@ -281,5 +282,7 @@ func (t *tunnel) Read(p []byte) (int, error) {
 func (t *tunnel) Write(p []byte) (int, error) { return t.c.sock.Write(p) }
 
 func (t *tunnel) Close() error { return t.c.sock.Close() }
+
+func (t *tunnel) Expire(after time.Duration) { _ = t.c.sock.SetReadDeadline(time.Now().Add(after)) }
 
 func (t *tunnel) CloseWrite() error { return t.c.sock.CloseWrite() }

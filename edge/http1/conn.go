@@ -43,7 +43,7 @@ type conn struct {
 	idleMu    sync.Mutex
 	idle      bool      // waiting for a request; guarded by idleMu, written by serve only
 	ticket    uint64    // of the server's lot, while parked; guarded by idleMu
-	idleSince time.Time // guarded by idleMu
+	idleSince time.Time // zero: not since the last request; guarded by idleMu while idle
 	idleUntil time.Time // the read deadline that is set, if it is that of idling
 
 	app atomic.Pointer[io.Closer] // the other end of a tunnel
@@ -153,7 +153,9 @@ func (c *conn) serve() (parked bool) {
 		case stateShake:
 			c.shake()
 		case stateIdle:
-			if c.unread() == 0 && !c.sleep() {
+			if c.unread() > 0 {
+				_ = c.sock.SetReadDeadline(time.Time{}) // of the request before; it may be over
+			} else if !c.sleep() {
 				break
 			}
 			err := c.sock.Drive(c.step)
@@ -250,7 +252,15 @@ func (c *conn) sleep() bool {
 		c.state = stateEnd
 		return false
 	}
-	limit := c.server.Limits().IdleTimeout
+	if c.idleSince.IsZero() {
+		c.idleSince = now
+	}
+	// Bytes that are no request yet (a part of a TLS record) gain no time.
+	limit := c.server.Limits().IdleTimeout - now.Sub(c.idleSince)
+	if limit <= 0 {
+		c.state = stateEnd
+		return false
+	}
 	if c.server.lot != nil {
 		limit = min(limit, c.server.parkAfter)
 	}
@@ -258,7 +268,7 @@ func (c *conn) sleep() bool {
 		c.idleUntil = now.Add(limit + min(time.Second, limit/4))
 		_ = c.sock.SetReadDeadline(c.idleUntil)
 	}
-	c.idle, c.idleSince = true, now
+	c.idle = true
 	return true
 }
 
@@ -285,7 +295,7 @@ func (c *conn) park() bool {
 	c.idleMu.Lock()
 	defer c.idleMu.Unlock()
 	s := c.server
-	if s.lot == nil || s.draining.Load() || time.Since(c.idleSince) >= s.Limits().IdleTimeout {
+	if s.lot == nil || !c.idle || c.unread() > 0 || s.draining.Load() || time.Since(c.idleSince) >= s.Limits().IdleTimeout {
 		return false
 	}
 	c.detach()
@@ -367,16 +377,20 @@ func (c *conn) readHead() {
 	_ = c.sock.SetReadDeadline(c.deadline)
 	for c.state == stateHead {
 		moves := c.in.Moves
-		if err := c.in.Fill(); err != nil {
+		err := c.in.Fill()
+		if c.in.Moves != moves {
+			c.req.Reset()
+			if err != nil {
+				_, _ = c.req.Parse(c.in.Unread())
+			}
+		}
+		if err != nil {
 			why := errLeftInHead
 			if errors.Is(err, os.ErrDeadlineExceeded) {
 				why = errSlowHead
 			}
 			c.malformed(why, len(c.in.Unread()))
 			return
-		}
-		if c.in.Moves != moves {
-			c.req.Reset()
 		}
 		c.parse()
 	}
@@ -435,7 +449,7 @@ func (c *conn) malformed(why *exchange.Malformed, n int) {
 func (c *conn) finish() {
 	c.body.release()
 	c.in.Unpin()
-	c.state = stateIdle
+	c.state, c.idleSince = stateIdle, time.Time{}
 	if c.out.closing || c.out.broken || c.out.tunnel || !c.body.ended.Load() {
 		c.state = stateEnd
 	}
@@ -457,7 +471,7 @@ func (c *conn) close() {
 		c.sayEnd()
 	} else if !c.out.broken && c.sock.CloseWrite() == nil {
 		end := time.Now().Add(lingerTime)
-		scratch := GetBuffer(largeBuffer)
+		scratch := GetBuffer(smallBuffer) // anybody can make many connections linger
 		for now := time.Now(); now.Before(end) && !c.server.draining.Load(); now = time.Now() {
 			_ = c.sock.SetReadDeadline(now.Add(lingerPause))
 			if _, err := c.sock.Read(*scratch); err != nil {

@@ -56,7 +56,7 @@ func (c *conn) shake() {
 	}
 	name, version := c.secure.conn.Session()
 	c.secure.session = exchange.TLS{ServerName: name, Version: version}
-	c.state = stateIdle
+	c.state, c.idleSince = stateIdle, time.Time{}
 }
 
 // sayEnd ends a session in an orderly way. A connection that was broken off ends

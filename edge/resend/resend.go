@@ -195,11 +195,12 @@ func (m *message) exchange(conn *upstream.Conn) (*http1.Response, error) {
 		head, err := conn.ReadHead(m.x.Method, m)
 		_, askErr := conn.Asked()
 		m.written = askErr == nil
-		return head, err
+		return judged(head, err, askErr)
 	}
-	if _, err := conn.Write(out); err != nil {
+	if _, writeErr := conn.Write(out); writeErr != nil {
 		conn.Await()
-		return conn.ReadHead(m.x.Method, m)
+		head, err := conn.ReadHead(m.x.Method, m)
+		return judged(head, err, writeErr)
 	}
 	conn.AwaitForever()
 	done := make(chan error, 1)
@@ -214,8 +215,13 @@ func (m *message) exchange(conn *upstream.Conn) (*http1.Response, error) {
 	}
 	writeErr := <-done
 	m.written = writeErr == nil
+	return judged(head, err, writeErr)
+}
+
+// judged is what the answer to a request is worth: a yes to a part of it is no answer,
+// because nobody knows what the app has.
+func judged(head *http1.Response, err, writeErr error) (*http1.Response, error) {
 	if err == nil && writeErr != nil && head.Status < 400 {
-		// It said yes to a part of the request: nobody knows what it has.
 		return nil, fmt.Errorf("the app answered %d before it had the whole request: %w", head.Status, writeErr)
 	}
 	return head, err

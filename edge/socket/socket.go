@@ -137,8 +137,11 @@ func (c *Conn) ready(fd uintptr) bool {
 func (c *Conn) TryRead(p []byte) (n int, again bool, err error) {
 	if !c.direct {
 		n, err = c.Read(p)
+		if n > 0 {
+			return n, false, nil
+		}
 		if err == errAgain {
-			return n, n == 0, nil
+			return 0, true, nil
 		}
 		return n, false, err
 	}

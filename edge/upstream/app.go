@@ -141,21 +141,24 @@ func (a *App) pick(tried Tried, now int64) (index int) {
 // now is the time of the caller's last look at the clock.
 func (a *App) Acquire(ctx context.Context, client Client, now time.Time, tried *Tried, fresh bool) (*Conn, error) {
 	if a.gate == nil {
-		return a.acquire(ctx, now, tried, fresh)
+		return a.acquire(ctx, client, now, tried, fresh)
 	}
 	if err := a.gate.enter(ctx, a.Connect, client); err != nil {
 		return nil, err
 	}
-	c, err := a.acquire(ctx, time.Now(), tried, fresh)
+	c, err := a.acquire(ctx, client, time.Now(), tried, fresh)
 	if err != nil {
 		a.gate.leave()
 	}
 	return c, err
 }
 
-func (a *App) acquire(ctx context.Context, now time.Time, tried *Tried, fresh bool) (*Conn, error) {
+func (a *App) acquire(ctx context.Context, client Client, now time.Time, tried *Tried, fresh bool) (*Conn, error) {
 	var last error
 	for {
+		if last != nil && client != nil && client.Gone() {
+			return nil, ErrClientGone
+		}
 		k := a.pick(*tried, now.UnixNano())
 		if k < 0 {
 			if last == nil {
