@@ -232,7 +232,9 @@ func (b *builder) listensOn(address string) bool {
 			continue
 		}
 		laddr, err := netip.ParseAddr(lhost)
-		everywhere := err != nil || laddr.IsUnspecified()
+		// 0.0.0.0 is IPv4 only; no address, or ::, is both.
+		everywhere := err != nil || laddr == netip.IPv6Unspecified() ||
+			laddr == netip.IPv4Unspecified() && (!addr.IsValid() || addr.Unmap().Is4())
 		if laddr == addr && addr.IsValid() || loopback && everywhere || host == "localhost" && laddr.IsLoopback() {
 			return true
 		}

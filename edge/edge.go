@@ -52,7 +52,8 @@ type Edge struct {
 	mu          sync.Mutex // guards the listeners and reloads
 	listeners   map[string]*listener
 	lastFailure failureLog
-	flips       flips
+	flips       flips // of marks
+	checkFlips  flips // of health checks
 
 	cut     context.Context // ends when a stop does not wait any longer for what is under way
 	cutDone context.CancelFunc

@@ -69,6 +69,9 @@ func (f *flight) ask(app *upstream.App, body []byte, whole bool) (*upstream.Conn
 			if last == nil || errors.Is(err, upstream.ErrClientGone) {
 				last = err
 			}
+			if d := (*upstream.DialError)(nil); errors.As(err, &d) {
+				f.upstream = d.Upstream
+			}
 			f.unanswered(last)
 			return nil, nil
 		}

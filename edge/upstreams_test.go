@@ -2,7 +2,9 @@ package edge
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -302,5 +304,48 @@ func TestIPv6(t *testing.T) {
 	want := strings.TrimPrefix(s.URL, "http://") + " 127.0.0.1 a.test"
 	if p, err := io.ReadAll(resp.Body); err != nil || string(p) != want {
 		t.Errorf("%q %v, want %q", p, err, want)
+	}
+}
+
+// An address that leads back to the edge itself is not connected to: one request would
+// come in again and again until nothing else could.
+func TestLoop(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := ln.Addr().String()
+	_ = ln.Close()
+	_, port, _ := net.SplitHostPort(addr)
+	cfg := loadText(t, "apps: {a: \"http://127.0.0.1:1\"}\nsites: [{hosts: [a.example], app: a}]\n")
+	cfg.Listen.HTTP = []string{addr}
+	e := newEdge(zerolog.Nop(), nil, nil, cfg)
+	opened, err := openListeners(nil, listenAddresses(cfg))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.startListeners(opened, listenAddresses(cfg))
+	t.Cleanup(func() {
+		e.closeListeners()
+		if err := e.server.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	for own, want := range map[string]bool{addr: true, "127.0.0.1:1": false, "[::1]:" + port: false, "192.0.2.1:" + port: false} {
+		if got := e.own(netip.MustParseAddrPort(own)); got != want {
+			t.Errorf("%s: %v", own, got)
+		}
+	}
+	a := upstream.NewApp("a", []*upstream.Endpoint{{Address: addr, Name: "http://" + addr}})
+	a.Connect = time.Second
+	var told error
+	a.Marked, a.Own = func(_ string, cause error) { told = cause }, e.own
+	var tried upstream.Tried
+	_, err = a.Acquire(t.Context(), nil, time.Now(), &tried, false)
+	if !errors.Is(err, upstream.ErrLoop) || !errors.Is(told, upstream.ErrLoop) {
+		t.Errorf("%v; told %v", err, told)
+	}
+	if reason := upstream.Reason(err); !strings.Contains(reason, "back to this edge") {
+		t.Error(reason)
 	}
 }

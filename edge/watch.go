@@ -2,6 +2,7 @@ package edge
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -14,7 +15,9 @@ import (
 // watch makes an app tell the operational log what happens to its upstreams. Each
 // change is told once.
 func (e *Edge) watch(a *upstream.App) {
-	a.Marked, a.Resolved, a.Checked, a.Lookups = e.marked, e.resolved, e.checked, e.lookup
+	a.Marked = func(url string, cause error) { e.marked(a.Name, url, cause) }
+	a.Checked = func(url string, h upstream.Health) { e.checked(a.Name, url, h) }
+	a.Resolved, a.Lookups, a.Own = e.resolved, e.lookup, e.own
 }
 
 // flips bounds what is logged of upstreams that go down and come back all the time.
@@ -23,8 +26,12 @@ func (e *Edge) watch(a *upstream.App) {
 // times a second; any other cause is told as it comes.
 type flips struct {
 	mu   sync.Mutex
-	last map[string]*flip // by URL: as many as the configurations had
+	last map[upstreamOf]*flip // as many as the configurations had
 }
+
+// upstreamOf is an upstream of an app: two apps may share an address, and each has
+// its own troubles with it.
+type upstreamOf struct{ app, url string }
 
 type flip struct {
 	told  time.Time
@@ -35,17 +42,18 @@ type flip struct {
 // flipPause is how long an upstream's changes are kept together.
 const flipPause = 10 * time.Second
 
-// note reports whether a change is to be told at once.
-func (f *flips) note(url string, cause error, now time.Time) bool {
+// note reports whether a change is to be told at once. often says that such a change can
+// come many times a second.
+func (f *flips) note(u upstreamOf, cause error, often bool, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	was := f.last[url]
-	other := cause != nil && !errors.Is(cause, upstream.ErrClosed)
+	was := f.last[u]
+	other := cause != nil && !often
 	if was == nil || other || now.Sub(was.told) >= flipPause && was.more == 0 {
 		if f.last == nil {
-			f.last = make(map[string]*flip)
+			f.last = make(map[upstreamOf]*flip)
 		}
-		f.last[url] = &flip{told: now, cause: cause}
+		f.last[u] = &flip{told: now, cause: cause}
 		return true
 	}
 	// One that goes down and comes back once is told as it happens.
@@ -58,48 +66,52 @@ func (f *flips) note(url string, cause error, now time.Time) bool {
 }
 
 // due takes those whose pause is over.
-func (f *flips) due(now time.Time) map[string]flip {
+func (f *flips) due(now time.Time) map[upstreamOf]flip {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var over map[string]flip
-	for url, was := range f.last {
+	var over map[upstreamOf]flip
+	for u, was := range f.last {
 		if now.Sub(was.told) < flipPause {
 			continue
 		}
 		if was.more > 0 {
 			if over == nil {
-				over = make(map[string]flip)
+				over = make(map[upstreamOf]flip)
 			}
-			over[url] = *was
+			over[u] = *was
 			was.told, was.more = now, 0
 			continue
 		}
-		delete(f.last, url)
+		delete(f.last, u)
 	}
 	return over
 }
 
 // marked says when an upstream goes down or comes back.
-func (e *Edge) marked(url string, cause error) {
-	if !e.flips.note(url, cause, time.Now()) {
+func (e *Edge) marked(app, url string, cause error) {
+	if !e.flips.note(upstreamOf{app, url}, cause, errors.Is(cause, upstream.ErrClosed), time.Now()) {
 		return
 	}
 	if cause == nil {
-		e.log.Info().Str("upstream", url).Msg("the upstream is back")
+		e.log.Info().Str("app", app).Str("upstream", url).Msg("the upstream is back")
 		return
 	}
-	because(e.log.Warn(), url, cause).Msg("the upstream is down; what fails is recorded")
+	because(e.log.Warn().Str("app", app), url, cause).Msg("the upstream is down; what fails is recorded")
 }
 
 // tellFlips says what became of the upstreams that changed too often to tell each time.
 func (e *Edge) tellFlips(now time.Time) {
-	for url, f := range e.flips.due(now) {
+	for u, f := range e.flips.due(now) {
 		if f.cause == nil {
-			e.log.Warn().Str("upstream", url).Int("changes", f.more).Msg("the upstream keeps going down and coming back; it is back now")
+			e.log.Warn().Str("app", u.app).Str("upstream", u.url).Int("changes", f.more).Msg("the upstream keeps going down and coming back; it is back now")
 			continue
 		}
-		because(e.log.Warn(), url, f.cause).Int("changes", f.more).
+		because(e.log.Warn().Str("app", u.app), u.url, f.cause).Int("changes", f.more).
 			Msg("the upstream keeps going down and coming back; it is down now, what fails is recorded")
+	}
+	for u, f := range e.checkFlips.due(now) {
+		ev := e.log.Warn().Str("app", u.app).Str("upstream", u.url).Int("changes", f.more).Bool("passes_now", f.cause == nil)
+		ev.Msg("the upstream keeps passing and failing its health check")
 	}
 }
 
@@ -118,17 +130,39 @@ func (e *Edge) resolved(url string, addresses []netip.Addr, cause error) {
 }
 
 // checked says when the health of an upstream changes.
-func (e *Edge) checked(url string, h upstream.Health) {
+func (e *Edge) checked(app, url string, h upstream.Health) {
+	if !e.checkFlips.note(upstreamOf{app, url}, h.Cause, true, time.Now()) {
+		return
+	}
+	warn := func() *zerolog.Event { return because(e.log.Warn().Str("app", app), url, h.Cause) }
 	switch {
 	case h.Cause == nil:
-		e.log.Info().Str("upstream", url).Msg("the upstream passes its health check again")
-	case h.Only:
-		because(e.log.Warn(), url, h.Cause).Msg("the upstream fails its health check; it is the only one and still gets the requests")
+		e.log.Info().Str("app", app).Str("upstream", url).Msg("the upstream passes its health check again")
 	case h.State == upstream.Slow:
-		because(e.log.Warn(), url, h.Cause).Msg("the upstream is slow to answer its health check; no other is better, so it stays in use")
+		warn().Msg("the upstream is slow to answer its health check; no other is better, so it stays in use")
+	case h.Only:
+		warn().Msg("the upstream fails its health check; it is the only one and still gets the requests")
 	default:
-		because(e.log.Warn(), url, h.Cause).Msg("the upstream fails its health check; the others get its requests")
+		warn().Msg("the upstream fails its health check; the others get its requests")
 	}
+}
+
+// own reports whether clients are accepted on an address of this machine.
+func (e *Edge) own(a netip.AddrPort) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, l := range e.listeners {
+		t, ok := l.ln.Addr().(*net.TCPAddr)
+		if !ok || t.Port != int(a.Port()) {
+			continue
+		}
+		addr := t.AddrPort().Addr()
+		switch {
+		case addr.Unmap() == a.Addr(), addr == netip.IPv6Unspecified(), addr == netip.IPv4Unspecified() && a.Addr().Is4():
+			return true
+		}
+	}
+	return false
 }
 
 // because adds what is wrong, and what to do where that is known.

@@ -3,6 +3,7 @@ package tlsgate
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/tls"
@@ -253,6 +254,18 @@ func checkChain(chain []*x509.Certificate, key crypto.Signer) *FileError {
 		if err := child.CheckSignatureFrom(parent); err != nil && !errors.As(err, &weak) {
 			return &FileError{Reason: fmt.Sprintf("is not a chain: certificate %d in it did not sign certificate %d", i+2, i+1),
 				Hint: "put the site's own certificate first, then the one that signed it, and so on", Err: err}
+		}
+	}
+	switch k := key.(type) {
+	case *ecdsa.PrivateKey:
+		if n := k.Curve.Params().BitSize; n != 256 && n != 384 && n != 521 {
+			return &FileError{Reason: fmt.Sprintf("has a key on the curve %s, which no client takes", k.Curve.Params().Name),
+				Hint: "get a certificate for an ECDSA key on P-256"}
+		}
+	case *rsa.PrivateKey:
+		if n := k.N.BitLen(); n < 1024 {
+			return &FileError{Reason: fmt.Sprintf("has an RSA key of %d bits, which no client takes", n),
+				Hint: "get a certificate for a key of at least 2048 bits, or an ECDSA key on P-256"}
 		}
 	}
 	if u := chain[0].ExtKeyUsage; len(u) > 0 && !forServers(u) {

@@ -51,6 +51,10 @@ type App struct {
 	// time: each that is puts something in and takes it out again.
 	Lookups chan struct{}
 
+	// Own, if not nil, reports whether an address of this machine is one that this
+	// process itself accepts clients on.
+	Own func(netip.AddrPort) bool
+
 	endpoints []*Endpoint
 	next      atomic.Uint32
 	gate      *gate // nil: no limit of connections
@@ -66,6 +70,7 @@ type Endpoint struct {
 	Address string // host:port, or the path of a unix socket
 	Name    string // as the configuration and the log write it
 
+	app    *App
 	unix   bool
 	host   string      // what its requests have in their Host field; "": what the client sent
 	self   string      // what it calls itself: the authority of its URL
@@ -89,7 +94,11 @@ type Endpoint struct {
 
 // NewApp makes an app of the endpoints, at least one and at most 64.
 func NewApp(name string, endpoints []*Endpoint) *App {
-	return &App{Name: name, endpoints: endpoints}
+	a := &App{Name: name, endpoints: endpoints}
+	for _, e := range endpoints {
+		e.app = a
+	}
+	return a
 }
 
 // Tried is the set of endpoints that an exchange has been sent to.
@@ -188,7 +197,7 @@ func (a *App) acquire(ctx context.Context, client Client, now time.Time, tried *
 			return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 		}
 		a.refused(e, err)
-		last = err
+		last = &DialError{e.Name, err}
 	}
 }
 

@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/holdfast-edge/holdfast/edge/socket"
@@ -72,11 +73,45 @@ func (e *Endpoint) open(ctx context.Context, g *gate, address string) (*socket.C
 	if err != nil {
 		return nil, err
 	}
+	if e.leadsBack(nc) {
+		_ = nc.Close()
+		return nil, ErrLoop
+	}
 	nc = g.counted(nc)
 	if e.secure == nil {
 		return socket.New(nc), nil
 	}
 	return e.secure.handshake(ctx, nc)
+}
+
+// ErrLoop is why an upstream is not connected to: each request would come in again, until
+// nothing else could.
+var ErrLoop error = loopError{}
+
+type loopError struct{}
+
+func (loopError) Error() string {
+	return "the address leads back to this edge itself: requests would go round in a circle"
+}
+
+// Hint says what to do.
+func (loopError) Hint() string { return "name the app's own address and port" }
+
+// leadsBack reports whether a connection ends at this process: at an address of this
+// machine, where both ends have the same, that clients are accepted on.
+func (e *Endpoint) leadsBack(nc net.Conn) bool {
+	if e.app == nil || e.app.Own == nil {
+		return false
+	}
+	local, ok := nc.LocalAddr().(*net.TCPAddr)
+	remote, ok2 := nc.RemoteAddr().(*net.TCPAddr)
+	if !ok || !ok2 {
+		return false
+	}
+	from, to := local.AddrPort(), remote.AddrPort()
+	to = netip.AddrPortFrom(to.Addr().Unmap().WithZone(""), to.Port())
+	here := to.Addr() == from.Addr().Unmap().WithZone("") || to.Addr().IsLoopback()
+	return here && e.app.Own(to)
 }
 
 // order puts the addresses in the order to try them in: each is the first in its turn,

@@ -1,7 +1,11 @@
 package upstream
 
 import (
+	"context"
 	"errors"
+	"io/fs"
+	"os"
+	"syscall"
 	"time"
 )
 
@@ -37,6 +41,16 @@ func faultOf(cause error) fault {
 	return faultUnreachable
 }
 
+// DialError says which upstream did not take a connection, and why.
+type DialError struct {
+	Upstream string // as the configuration writes it
+	Err      error
+}
+
+func (d *DialError) Error() string { return d.Upstream + ": " + d.Err.Error() }
+
+func (d *DialError) Unwrap() error { return d.Err }
+
 // Reason says for the record why Acquire gave no connection.
 func Reason(err error) string {
 	if errors.Is(err, ErrBusy) {
@@ -47,6 +61,16 @@ func Reason(err error) string {
 		return "no upstream took the connection: TLS failed, see the operational log"
 	case faultUnresolved:
 		return "no upstream took the connection: its name has no address"
+	}
+	switch {
+	case errors.Is(err, ErrLoop):
+		return "no upstream took the connection: it leads back to this edge"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "no upstream took the connection: refused"
+	case errors.Is(err, fs.ErrNotExist):
+		return "no upstream took the connection: no such socket"
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return "no upstream took the connection: not in time"
 	}
 	return "no upstream took the connection"
 }
