@@ -82,3 +82,99 @@ func (s *Server) expire(before time.Time) {
 		c.wakeIdle(before)
 	}
 }
+
+// sleep prepares the wait for the next request: it gives the memory back and sets
+// the deadline. It returns false, with the state, if the connection is to end instead.
+func (c *conn) sleep() bool {
+	c.reading = readIdle
+	var now time.Time
+	if c.work != nil {
+		now = c.x.Now
+		c.detach()
+	}
+	if now.IsZero() {
+		now = time.Now()
+	}
+	c.idleMu.Lock()
+	defer c.idleMu.Unlock()
+	if c.server.draining.Load() {
+		c.state = stateEnd
+		return false
+	}
+	if c.idleSince.IsZero() {
+		c.idleSince = now
+	}
+	// Bytes that are no request yet (a part of a TLS record) gain no time.
+	limit := c.server.Limits().IdleTimeout - now.Sub(c.idleSince)
+	if limit <= 0 {
+		c.state = stateEnd
+		return false
+	}
+	if c.server.lot != nil {
+		limit = min(limit, c.server.parkAfter)
+	}
+	if c.idleUntil.Sub(now) < limit { // set anew at most once a second
+		c.idleUntil = now.Add(limit + min(time.Second, limit/4))
+		_ = c.sock.SetReadDeadline(c.idleUntil)
+	}
+	c.idle = true
+	return true
+}
+
+// enter waits for park to have let go of the connection.
+func (c *conn) enter() {
+	c.idleMu.Lock()
+	c.idle, c.ticket = false, 0
+	c.idleMu.Unlock()
+}
+
+// wake ends the wait. From here on no deadline but those of the request itself is set.
+func (c *conn) wake() {
+	if !c.idle { // only this goroutine writes it
+		return
+	}
+	c.idleMu.Lock()
+	c.idle = false
+	c.idleMu.Unlock()
+}
+
+// park leaves the connection, which has been idle for a while, to the server's lot. It
+// returns false if it is to end instead. After true it belongs to whoever takes it out.
+func (c *conn) park() bool {
+	c.idleMu.Lock()
+	defer c.idleMu.Unlock()
+	s := c.server
+	if s.lot == nil || !c.idle || c.unread() > 0 || s.draining.Load() || time.Since(c.idleSince) >= s.Limits().IdleTimeout {
+		return false
+	}
+	c.detach()
+	c.idleUntil = time.Time{}
+	_ = c.sock.SetReadDeadline(time.Time{})
+	ticket, ok := s.lot.Park(c.sock, c.resume)
+	c.ticket = ticket
+	if ok {
+		s.parks.Add(1)
+	}
+	return ok
+}
+
+// resume serves the connection again. serve waits for park to have let go.
+func (c *conn) resume() {
+	go c.server.run(c)
+}
+
+// wakeIdle ends the wait of an idle connection from outside, if it has been idle since
+// before a time.
+func (c *conn) wakeIdle(before time.Time) {
+	c.idleMu.Lock()
+	defer c.idleMu.Unlock()
+	switch {
+	case !c.idle || c.idleSince.After(before):
+	case c.ticket == 0:
+		_ = c.sock.SetReadDeadline(time.Unix(1, 0))
+	case c.server.lot.Take(c.ticket):
+		c.ticket = 0
+		c.state = stateEnd
+		c.resume()
+	}
+}
