@@ -112,10 +112,12 @@ func (a *App) judged(e *Endpoint, err error) {
 		h.failures++
 		if isSlow(err) {
 			h.timeouts++
+		} else {
+			h.timeouts = 0
 		}
 		switch {
 		case h.failures < checksToFail:
-		case h.timeouts < h.failures || a.othersWell(e):
+		case h.timeouts < checksToFail || a.othersWell(e): // the last few were not all slow
 			h.State = Failing
 		case was != Failing:
 			h.State = Slow
